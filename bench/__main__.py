@@ -1,0 +1,18 @@
+"""`python -m bench [NAME ...]`: print the figures as Markdown."""
+
+import sys
+
+from bench import local, manifests, placement, ssh
+from bench.timing import machine
+
+REPORTS = {
+    "local": local.report,
+    "manifests": manifests.report,
+    "placement": placement.report,
+    "ssh": ssh.report,
+}
+
+if __name__ == "__main__":
+    print(f"Measured on {machine()}.\n")
+    for name in sys.argv[1:] or REPORTS:
+        print(REPORTS[name](), flush=True)

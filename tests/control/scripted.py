@@ -1,0 +1,254 @@
+"""Agents that follow a script: real frames over real socket pairs, a journal that survives connections.
+
+They do what the daemon does as far as control can see it, at once and without processes; and, unlike the daemon,
+what a test tells them: be unreachable, hang, answer nothing, lose their home, lie.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import Any, Callable
+
+from xene.errors import Unreachable, XeneError
+from xene.model import events as ev
+from xene.transport.base import Target
+from xene.wire import frames, messages
+
+END = {"finish": ("Success", None, 0), "fail": ("Error", "StepFailed", 3)}
+
+
+class SocketChannel:
+    """Control's end of the wire. A bare descriptor: closed with the last reference, whoever has that."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._fd = sock.detach()
+
+    def send(self, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            raise Unreachable("the connection has ended", code="ChannelClosed") from None
+
+    def recv(self, size: int) -> bytes:
+        try:
+            return os.read(self._fd, size)
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        with socket.socket(fileno=os.dup(self._fd)) as sock:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def complaint(self) -> str:
+        return ""
+
+    def __del__(self) -> None:
+        os.close(self._fd)
+
+
+class Agent:
+    """One host. `play` says what a run does: finish, fail, wait (until cancelled or told to)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.play = "finish"
+        self.deaf: set[str] = set()  # types of messages that it does not react to
+        self.trouble: XeneError | None = None
+        self.hang = threading.Event()  # set: connecting hangs
+        self.released = threading.Event()
+        self.journal, self.facts = f"{name}-journal", {"cpus": 2, "hostname": name}
+        self.events: list[dict[str, Any]] = []
+        self.orders: dict[str, dict[str, Any]] = {}
+        self.ended: set[str] = set()
+        self.has: dict[str, str] = {}
+        self.logs: dict[str, list[tuple[str, str, bytes]]] = {}
+        self.heard: list[dict[str, Any]] = []
+        self.epoch = 0
+        self.connections = 0
+        self.stopped = False
+        self.first_words: list[dict[str, Any]] = []  # said after each hello
+        self.hello_lies: dict[str, Any] = {}
+        self._wires: list[tuple[socket.socket, dict[str, Any]]] = []
+        self._lock = threading.RLock()
+
+    # -- being reached
+
+    def open(self) -> SocketChannel:
+        self.connections += 1
+        if self.hang.is_set():
+            self.released.wait(30)
+        if self.trouble is not None:
+            raise self.trouble
+        ours, theirs = socket.socketpair()
+        threading.Thread(target=self._serve, args=(theirs,), daemon=True).start()
+        return SocketChannel(ours)
+
+    def _serve(self, sock: socket.socket) -> None:
+        decoder, wire = frames.Decoder(), {"role": None, "sent": 0}
+        with sock:
+            while data := self._read(sock):
+                for message, _ in decoder.feed(data):
+                    with self._lock:
+                        self.heard.append(message)
+                        self._answer(sock, wire, message)
+            with self._lock:
+                self._wires = [each for each in self._wires if each[0] is not sock]
+
+    @staticmethod
+    def _read(sock: socket.socket) -> bytes:
+        try:
+            return sock.recv(65536)
+        except OSError:
+            return b""
+
+    def cut(self) -> None:
+        """End all connections, as a dropped network does."""
+        with self._lock:
+            for sock, _ in self._wires:
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def wipe(self, journal: str) -> None:
+        """Lose the home."""
+        with self._lock:
+            self.journal, self.events, self.orders, self.has, self.logs = journal, [], {}, {}, {}
+            self.cut()
+
+    # -- answering
+
+    def _answer(self, sock: socket.socket, wire: dict[str, Any], message: dict[str, Any]) -> None:
+        if message["epoch"] < self.epoch:
+            return self._send(sock, messages.refused("StaleEpoch", "a newer controller was seen"))
+        self.epoch = max(self.epoch, message["epoch"] if message.get("role") != "reader" else 0)
+        if message["type"] == "hello":
+            wire["role"] = message["role"]
+            wire["sent"] = message["after"] if message["journal"] == self.journal else 0
+            hello = messages.hello_from_agent("v1", self.journal, len(self.events), "boot", self.facts)
+            self._send(sock, hello | self.hello_lies)
+            for words in self.first_words:
+                self._send(sock, words)
+            self._wires.append((sock, wire))
+        elif message["type"] not in self.deaf:
+            getattr(self, "_" + message["type"])(sock, message)
+        self._pump()
+        return None
+
+    def _assign(self, _: socket.socket, message: dict[str, Any]) -> None:
+        new = {
+            key: revision
+            for key, revision in message["all"].items()
+            if self.has.get(key) != revision or key in message["unconfirmed"]
+        }
+        gone = [key for key in self.has if key not in message["all"]]
+        if new or gone:
+            self.has = dict(message["all"])
+            self.record(ev.assigned(1000.0, new, gone, 2))
+
+    def _start(self, _: socket.socket, message: dict[str, Any]) -> None:
+        order = message["order"]
+        if order["id"] in self.orders:
+            return
+        self.orders[order["id"]] = order
+        self.record(ev.run_accepted(1000.0, order["id"], {}))
+        self.record(ev.run_started(1001.0, order["id"]))
+        if self.play in END:
+            self.do(order["id"], *END[self.play])
+
+    def do(self, run: str, phase: str = "Success", reason: str | None = None, code: int = 0) -> None:
+        """Run every task of a run to its end."""
+        with self._lock:
+            seq = 0
+            for name, task in self.orders[run]["spec"]["pipeline"]["tasks"].items():
+                self.record(ev.task_started(1002.0, run, name, 1))
+                for step in task["steps"]:
+                    seq += 1
+                    self.logs.setdefault(run, []).append((name, step["name"], f"{name} {seq}\n".encode()))
+                    self.record(ev.step_started(1003.0, run, name, step["name"], 1, seq, "boot", 1.0))
+                    self.record(ev.step_ended(1004.0, run, name, step["name"], 1, phase, reason, None, code))
+                self.record(ev.task_ended(1005.0, run, name, 1, phase, reason, None, {}))
+            self.end(run, phase, reason)
+
+    def end(self, run: str, phase: str, reason: str | None = None) -> None:
+        with self._lock:
+            self.ended.add(run)
+            self.record(ev.run_stopping(1006.0, run))
+            self.record(ev.run_ended(1007.0, run, phase, reason))
+            self._pump()
+
+    def _cancel(self, _: socket.socket, message: dict[str, Any]) -> None:
+        run = message["run"]
+        if run in self.orders and run not in self.ended:
+            self.record(ev.cancel_asked(1005.0, run, message["kill"]))
+            self.end(run, "Error", "Killed" if message["kill"] else "Cancelled")
+
+    def _release(self, _: socket.socket, message: dict[str, Any]) -> None:
+        for run in message["runs"]:
+            if self.orders.pop(run, None) is not None:
+                self.logs.pop(run, None)
+                self.record(ev.run_released(1010.0, run))
+
+    def _follow(self, sock: socket.socket, message: dict[str, Any]) -> None:
+        run = message["run"]
+        if run not in self.orders:
+            return self._send(sock, messages.failed(message["id"], f"run {run} is not known here"))
+        files = []
+        for seq, (task, step, data) in enumerate(self.logs.get(run, []), 1):
+            offset = message["offsets"].get(str(seq), 0)
+            if offset < len(data):
+                piece = messages.log(message["id"], run, task, step, 1, seq, offset, len(data))
+                self._send(sock, piece, data[offset:])
+            files.append({"task": task, "step": step, "attempt": 1, "seq": seq, "size": len(data)})
+        return self._send(sock, messages.followed(message["id"], run, files))
+
+    def _stop(self, sock: socket.socket, _: dict[str, Any]) -> None:
+        self.stopped = True
+        sock.shutdown(socket.SHUT_RDWR)
+
+    # -- the journal
+
+    def record(self, event: dict[str, Any]) -> None:
+        with self._lock:
+            self.events.append({"n": len(self.events) + 1, **ev.public(event)})
+
+    def say(self, event: dict[str, Any]) -> None:
+        """Record and tell."""
+        with self._lock:
+            self.record(event)
+            self._pump()
+
+    def _pump(self) -> None:
+        for sock, wire in self._wires:
+            if wire["role"] == "control" and wire["sent"] < len(self.events):
+                batch = self.events[wire["sent"] :]
+                wire["sent"] = len(self.events)
+                self._send(sock, messages.events(batch))
+
+    @staticmethod
+    def _send(sock: socket.socket, message: dict[str, Any], blob: bytes = b"") -> None:
+        try:
+            sock.sendall(frames.encode(message, blob))
+        except OSError:
+            pass
+
+    def types(self) -> list[str]:
+        """The types of the messages heard, hellos aside."""
+        return [message["type"] for message in self.heard if message["type"] != "hello"]
+
+
+class Fleet(dict[str, Agent]):
+    """Hosts by name; each is there as soon as it is asked for."""
+
+    def __missing__(self, name: str) -> Agent:
+        self[name] = Agent(name)
+        return self[name]
+
+    def open(self, target: Target, trusted: tuple[str, ...]) -> SocketChannel:
+        return self[target.name].open()
+
+
+Opener = Callable[[Target, tuple[str, ...]], SocketChannel]

@@ -1,0 +1,238 @@
+"""The fast judge and the one that words errors agree; `explain` finds everything."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xene.errors import NotFound
+from xene.manifest import later, schema, wording
+
+WORKFLOW = {
+    "apiVersion": "xene/v1",
+    "kind": "Workflow",
+    "metadata": {"name": "shop", "labels": {"team": "web"}, "annotations": {"a/b": "c"}},
+    "description": "x",
+    "spec": {
+        "env": {"A": "b"},
+        "pipelines": {
+            "build": {
+                "params": {
+                    "sha": {"type": "string", "pattern": "[a-z]+", "default": "a", "enum": ["a", "b"]}
+                },
+                "placement": {
+                    "agent": "a",
+                    "size": 2,
+                    "agentSelector": {
+                        "matchLabels": {"os": "linux"},
+                        "matchExpressions": [{"key": "a", "operator": "In", "values": ["x"]}],
+                    },
+                },
+                "maxParallel": 3,
+                "contexts": {"default": {"shell": "sh", "workDir": "a", "env": {"X": "y"}}},
+                "tasks": {
+                    "a": {
+                        "outputs": ["v"],
+                        "steps": [{"name": "a", "run": "x", "timeout": "5m", "continueOnError": True}],
+                    },
+                    "b": {"needs": ["a"], "context": "default", "steps": [{"name": "b", "exec": ["x", "y"]}]},
+                },
+            }
+        },
+    },
+}
+AGENT = {
+    "apiVersion": "xene/v1",
+    "kind": "Agent",
+    "metadata": {"name": "a"},
+    "spec": {
+        "ssh": {
+            "host": "a",
+            "user": "b",
+            "port": 22,
+            "identityFile": "~/x",
+            "jump": "j",
+            "hostKey": "ssh-rsa AA==",
+        },
+        "capacity": 4,
+        "env": {"A": "b"},
+        "python": "python3",
+        "home": "~/.xene",
+        "cordon": False,
+    },
+}
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(
+        [
+            "",
+            "a",
+            "A b",
+            "a\n",
+            "XENE_X",
+            "1h30m",
+            "10",
+            "sh",
+            "In",
+            "-x",
+            "~",
+            "${{ run.id }}",
+            "é",
+            "a" * 300,
+        ]
+    )
+    | st.text(max_size=8)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value, path=()):
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in inner:
+        yield from places(below, (*path, key))
+
+
+@st.composite
+def spoilt(draw, whole):
+    """A valid object with a few things in it replaced, removed or added."""
+    data = copy.deepcopy(whole)
+    for _ in range(draw(st.integers(0, 3))):
+        path = draw(st.sampled_from([place for place in places(data) if place] or [()]))
+        holder = data
+        for key in path[:-1]:
+            holder = holder[key]
+        act = draw(st.sampled_from(["replace", "remove", "add"]))
+        if not path:
+            break
+        if act == "replace":
+            holder[path[-1]] = draw(values)
+        elif act == "remove":
+            del holder[path[-1]]
+        elif isinstance(holder, dict):
+            holder[draw(st.sampled_from(["x", "when", "run", "exec", "env", "local", "XENE_A", "a b"]))] = (
+                draw(values)
+            )
+        else:
+            holder.append(draw(values))
+    return data
+
+
+@pytest.mark.parametrize("whole", [WORKFLOW, AGENT], ids=["workflow", "agent"])
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_both_judges_agree_and_every_refusal_has_words(whole, data):
+    kind = whole["kind"]
+    spoiled = data.draw(spoilt(whole))
+    accepted = schema.accepts(kind)(spoiled)
+    assert wording._validator(kind).is_valid(spoiled) == accepted
+    found = wording.findings(kind, spoiled)
+    assert bool(found) == (not accepted)
+    assert all(finding.message for finding in found)
+
+
+def test_every_property_has_a_description_and_nothing_else_is_allowed():
+    def check(place, path):
+        if isinstance(place, dict):
+            if "properties" in place:
+                assert place["additionalProperties"] is False, path
+                for name, value in place["properties"].items():
+                    assert value.get("description") or "$ref" in value, (path, name)
+            for key, value in place.items():
+                check(value, (*path, key))
+
+    for kind in (*schema.KINDS, schema.SOURCE):
+        check(schema.read(kind), (kind,))
+
+
+def test_schemas_are_draft_2020_12():
+    import jsonschema
+
+    for kind in (*schema.KINDS, schema.SOURCE):
+        jsonschema.Draft202012Validator.check_schema(schema.read(kind))
+
+
+def test_what_comes_later_is_not_in_the_schema():
+    for kind in schema.KINDS:
+        whole = json.dumps(schema.read(kind))
+        titles = set(re.findall(r'"title": "(\w+)"', whole))
+        for title in titles & set(later.KEYS):
+            place = next(p for p in _objects(schema.read(kind)) if p.get("title") == title)
+            assert not later.KEYS[title] & set(place["properties"]), title
+    known = {p["title"] for kind in schema.KINDS for p in _objects(schema.read(kind)) if "title" in p}
+    assert set(later.KEYS) <= known
+
+
+def _objects(place):
+    if isinstance(place, dict):
+        yield place
+        for value in place.values():
+            yield from _objects(value)
+
+
+# -- explain
+
+
+def test_explain_a_leaf():
+    found = schema.explain("workflow.spec.pipelines.tasks.steps.timeout")
+    assert (found.type, found.default, found.children) == ("duration", None, ())
+    assert "stopped" in found.description
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "workflow.spec.pipelines.tasks.steps",
+        "workflow.spec.pipelines.build.tasks.test.steps",
+        "Workflow.spec.pipelines.build.tasks.test.steps.0",
+    ],
+)
+def test_names_and_numbers_may_be_left_out_or_written(path):
+    names = [child.name for child in schema.explain(path).children]
+    assert names[:3] == ["name", "description", "run"]
+
+
+def test_explain_defaults_values_and_required():
+    shell = schema.explain("workflow.spec.pipelines.contexts.shell")
+    assert (shell.default, shell.values) == ("sh", ("sh", "bash", "python"))
+    host = next(child for child in schema.explain("agent.spec.ssh").children if child.name == "host")
+    assert host.required
+    assert schema.explain("agent.spec.cordon").default is False
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("workflw", "workflow"),
+        ("workflow.spce", "spec"),
+        ("agent.spec.ssh.hots", "host"),
+        ("agent.spec.cordon.x", ""),
+    ],
+)
+def test_explain_knows_typos(path, hint):
+    with pytest.raises(NotFound) as caught:
+        schema.explain(path)
+    assert hint in caught.value.hint
+
+
+def test_everything_can_be_explained():
+    for kind in schema.KINDS:
+        pending = [kind.lower()]
+        while pending:
+            path = pending.pop()
+            found = schema.explain(path)
+            assert found.description, path
+            assert len(path) < 200
+            pending += [f"{path}.{child.name}" for child in found.children]

@@ -1,0 +1,1 @@
+"""Executes pipelines on a host: a detached, journalled, single-threaded daemon. Ships to hosts."""

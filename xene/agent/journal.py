@@ -1,0 +1,186 @@
+"""The agent's journal: numbered, checksummed records, appended and made durable before what they announce.
+
+A record is one line: eight hex digits of CRC-32, a space, JSON with `n`. The first record names the journal by a
+uuid of its own, so that a home that was wiped or restored is seen. A torn tail is cut at the last whole record.
+Damage before whole records is no torn tail: such a journal is set aside under a name, and a new one begins.
+Only the daemon that holds the lock writes here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from typing import Callable, Iterator, List, Optional, Tuple
+
+from xene.agent.complaints import complain
+from xene.agent.home import sync_directory, write_whole
+from xene.model.events import Event
+
+_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+class Journal:
+    """`append` numbers records; nothing is durable, nor may be acted on, before `flush`."""
+
+    def __init__(self, path: str, descriptor: int, uuid: str, last: int, size: int) -> None:
+        self.path = path
+        self.outlives_host = True  # False: it need not survive a loss of power, only of processes
+        self.uuid = uuid
+        self.last = last
+        self.durable = last  # the highest number that is on disk
+        self.size = size
+        self._descriptor = descriptor
+        self._pending: List[bytes] = []
+        self._torn = False  # a failed write may have left bytes behind `size`
+
+    def append(self, event: Event) -> Event:
+        """Number `event` and keep it for the next `flush`."""
+        self.last += 1
+        event["n"] = self.last
+        self._pending.append(_line(event))
+        return event
+
+    def flush(self) -> None:
+        """Make all that was appended durable. Raises OSError, with the file as it was before."""
+        if not self._pending:
+            return
+        data = b"".join(self._pending)
+        if self._torn:
+            self._mend()
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            if self.outlives_host:
+                os.fdatasync(self._descriptor)
+        except OSError:
+            self._torn = True
+            self._mend()
+            raise
+        self._pending.clear()
+        self.size += len(data)
+        self.durable = self.last
+
+    def _mend(self) -> None:
+        os.ftruncate(self._descriptor, self.size)
+        self._torn = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file was removed, or another took its place, behind this daemon's back."""
+        mine = os.fstat(self._descriptor)
+        try:
+            there = os.stat(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        return (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino)
+
+    def read(self, after: int) -> Iterator[Event]:
+        """The durable records numbered above `after`."""
+        with open(self.path, "rb") as lines:
+            for line in lines:
+                event = _parse(line)
+                if event is None:
+                    return
+                if event["n"] > after:
+                    yield event
+
+    def compact(self, keep: Callable[[Event], bool]) -> None:
+        """Rewrite the journal with the records that `keep` wants; numbers and uuid stay."""
+        self.flush()
+        begun, *others = self.read(0)
+        kept = [{**begun, "through": self.last}, *filter(keep, others)]  # a number is never used twice
+        data = b"".join(_line(event) for event in kept)
+        write_whole(self.path, data)
+        old, self._descriptor = self._descriptor, _open(self.path)
+        os.close(old)
+        self.size = len(data)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def open_journal(path: str, begun: Event) -> Tuple[Journal, List[Event]]:
+    """Open the journal, or begin one with the record `begun`; give it and all its records."""
+    if os.path.exists(path) and damaged(path):
+        set_aside(path, "damaged")
+    if not os.path.exists(path):
+        begun["n"] = 1
+        write_whole(path, _line(begun))
+    events, size = recover(path)
+    descriptor = _open(path)
+    if os.fstat(descriptor).st_size != size:
+        os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
+        sync_directory(os.path.dirname(path))
+    last = max(events[-1]["n"], events[0].get("through", 0))
+    return Journal(path, descriptor, events[0]["journal"], last, size), events
+
+
+def recover(path: str) -> Tuple[List[Event], int]:
+    """All whole records from the start, and the size in bytes up to the end of the last one."""
+    events: List[Event] = []
+    size = 0
+    with open(path, "rb") as lines:
+        for line in lines:
+            event = _parse(line)
+            if event is None:
+                break
+            events.append(event)
+            size += len(line)
+    return events, size
+
+
+def damaged(path: str) -> bool:
+    """Whether it does not begin as a journal does, or has whole records behind one that is not.
+
+    A crash tears the end and nothing else. What stands behind damage was told and acted on, and must not be cut
+    off as if it had never been.
+    """
+    with open(path, "rb") as lines:
+        first = _parse(next(lines, b""))
+        if first is None or first.get("type") != "journal.begun":
+            return True
+        torn = False
+        for line in lines:
+            whole = _parse(line) is not None
+            if whole and torn:
+                return True
+            torn = torn or not whole
+    return False
+
+
+def set_aside(path: str, why: str) -> str:
+    """Move a journal that cannot be gone on with out of the way; its new name. Nothing of it is lost."""
+    target = f"{path}.{why}-{int(time.time())}-{os.getpid()}"
+    os.rename(path, target)
+    sync_directory(os.path.dirname(path))
+    complain(
+        f"the journal is {why}: it is kept as {target} and a new one begins; control will report the runs that it "
+        "held as lost"
+    )
+    return target
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+
+def _line(event: Event) -> bytes:
+    body = _ENCODE(event).encode("utf-8", "surrogateescape")
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def _parse(line: bytes) -> Optional[Event]:
+    if len(line) < 11 or line[8:9] != b" " or not line.endswith(b"\n"):
+        return None
+    body = line[9:-1]
+    try:
+        if int(line[:8], 16) != zlib.crc32(body):
+            return None
+        event: Event = json.loads(body)
+    except ValueError:
+        return None
+    return event

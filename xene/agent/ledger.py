@@ -1,0 +1,110 @@
+"""All that the daemon knows, rebuilt from its journal: runs, assignments, capacity, the highest epoch.
+
+`record` is the one way in: it numbers an event in the journal and folds it. Nothing recorded may be acted on
+before `journal.flush()`; the daemon sees to that.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+from xene.agent.facts import cpus
+from xene.agent.journal import Journal
+from xene.engine.admission import admit
+from xene.engine.progress import RunProgress, begin, fold
+from xene.errors import Storage
+from xene.model.events import Event
+
+COMPACT_ABOVE = 4 * 1024 * 1024  # bytes of journal
+REMEMBERED = 10_000  # released runs of which the journal keeps that they were here
+
+
+class Ledger:
+    """`runs` are those that control has not released, oldest first; `queue` those of them not started."""
+
+    def __init__(self, journal: Journal, history: List[Event]) -> None:
+        self.journal = journal
+        self.runs: Dict[str, RunProgress] = {}
+        self.queue: Dict[str, int] = {}  # id -> size
+        self.active: Dict[str, int] = {}  # id -> size of those that hold capacity
+        self.assignments: Dict[str, str] = {}
+        self.capacity = cpus()
+        self.epoch = 0
+        self._compact_at = COMPACT_ABOVE
+        for event in history:
+            self._fold_known(event)
+
+    def record(self, event: Event) -> Event:
+        """Journal `event` and fold it into what is known."""
+        self.journal.append(event)
+        self._fold(event)
+        return event
+
+    def admissible(self) -> List[str]:
+        """The queued runs that may start now."""
+        return admit(self.queue.items(), sum(self.active.values()), self.capacity)
+
+    def compact_if_large(self) -> None:
+        """Drop what nobody needs any more, when the journal has grown."""
+        if self.journal.size < self._compact_at:
+            return
+        newest: Dict[str, int] = {}
+        released: List[int] = []
+        for event in self.journal.read(0):
+            newest[event["type"]] = event["n"]
+            if event["type"] == "run.released":
+                released.append(event["n"])
+        newest["run.released"] = released[-REMEMBERED] if len(released) > REMEMBERED else 0
+        self.journal.compact(lambda event: self._keeps(event, newest))
+        self._compact_at = max(COMPACT_ABOVE, 2 * self.journal.size)
+
+    def _keeps(self, event: Event, newest: Dict[str, int]) -> bool:
+        """Runs that are held, that others were released, all assignments; of the rest the newest of each type.
+
+        The very last record always stays: control knows by its number that it has heard everything.
+        """
+        if event["n"] == self.journal.last or event["type"] == "assigned":
+            return True
+        if event["type"] == "run.released":  # a control whose state was restored must not take it for unsent
+            return bool(event["n"] >= newest["run.released"])
+        return event["run"] in self.runs if "run" in event else newest[event["type"]] == event["n"]
+
+    def _fold_known(self, event: Event) -> None:
+        """Raises Storage for a record that this code cannot read: one of a later version, by all likelihood."""
+        try:
+            self._fold(event)
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise Storage(
+                f"record {event.get('n')} of {self.journal.path} cannot be read by this version: {error!r}",
+                hint="attach with the version of Xene that wrote it; or move the journal away",
+                code="JournalUnreadable",
+            ) from None
+
+    def _fold(self, event: Event) -> None:
+        kind = event["type"]
+        if kind == "run.accepted":
+            run = begin(event)
+            self.runs[run.order.id] = run
+            self.queue[run.order.id] = run.order.spec.get("size", 1)
+        elif kind == "assigned":
+            self.assignments.update(event["set"])
+            for key in event["gone"]:
+                self.assignments.pop(key, None)
+            self.capacity = event["capacity"]
+        elif kind == "epoch":
+            self.epoch = event["epoch"]
+        elif "run" in event:
+            self._fold_run(kind, event)
+
+    def _fold_run(self, kind: str, event: Event) -> None:
+        name = event["run"]
+        if name not in self.runs:
+            return  # it was released, and this is an older record of it
+        fold(self.runs[name], event)
+        if kind == "run.started":
+            self.active[name] = self.queue.pop(name)
+        elif kind == "run.ended":
+            self.active.pop(name, None)
+            self.queue.pop(name, None)
+        elif kind == "run.released":
+            del self.runs[name]

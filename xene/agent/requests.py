@@ -1,0 +1,131 @@
+"""What control may ask of an agent, message by message. Each is idempotent; a lower epoch is refused."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Dict, Mapping, Optional
+
+from xene.agent.client import Client
+from xene.agent.facts import cpus
+from xene.agent.follow import Follow
+from xene.agent.ledger import Ledger
+from xene.agent.work import Work
+from xene.engine.advance import Clock
+from xene.engine.progress import begin
+from xene.model import events
+from xene.model.events import Event
+from xene.model.ids import is_run_id
+from xene.wire import messages
+
+
+class Requests:
+    """`record` puts an event into the ledger; the daemon makes it durable and then acts."""
+
+    def __init__(
+        self, ledger: Ledger, work: Work, record: Callable[[Event], None], clock: Callable[[], Clock]
+    ) -> None:
+        self._ledger, self._work, self._record, self._clock = ledger, work, record, clock
+        self._answers: Mapping[str, Callable[[Client, Dict[str, Any]], None]] = {
+            "assign": self._assign,
+            "start": self._start,
+            "cancel": self._cancel,
+            "release": self._release,
+            "follow": self._follow,
+        }
+        self._for_readers = frozenset({"follow"})
+
+    def answer(self, client: Client, message: Dict[str, Any]) -> None:
+        """Do what a message asks. What is no request of this protocol is refused, and changes nothing."""
+        kind = message.get("type")
+        call = self._answers.get(str(kind))
+        if (
+            client.role is None
+            or call is None
+            or (client.role != "control" and kind not in self._for_readers)
+        ):
+            return client.send(
+                messages.refused("Unexpected", f"a message of type {kind!r} is not expected here")
+            )
+        if not self.epoch_holds(client, message):
+            return None
+        try:
+            return call(client, message)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"{type(error).__name__}: {error}"
+            return client.send(
+                messages.failed(_request(message), f"the {kind} message makes no sense: {what}")
+            )
+
+    def epoch_holds(self, client: Client, message: Mapping[str, Any]) -> bool:
+        """Whether the message comes from the newest controller; a newer one is remembered."""
+        epoch = message.get("epoch")
+        if not isinstance(epoch, int) or epoch < self._ledger.epoch:
+            client.send(
+                messages.refused(
+                    "StaleEpoch", f"epoch {epoch} is older than {self._ledger.epoch}, which was seen here"
+                )
+            )
+            return False
+        if epoch > self._ledger.epoch and message.get("role") != "reader" and client.role != "reader":
+            self._record(events.epoch_seen(time.time(), epoch))
+        return True
+
+    def _assign(self, _: Client, message: Dict[str, Any]) -> None:
+        wanted: Dict[str, str] = {str(key): str(revision) for key, revision in message["all"].items()}
+        held = self._ledger.assignments
+        asked = set(
+            message.get("unconfirmed") or ()
+        )  # a control that lost what it knew wants to hear it again
+        new = {key: revision for key, revision in wanted.items() if held.get(key) != revision or key in asked}
+        gone = [key for key in held if key not in wanted]
+        capacity = message["capacity"] or cpus()
+        if new or gone or int(capacity) != self._ledger.capacity:
+            self._record(events.assigned(time.time(), new, gone, int(capacity)))
+
+    def _start(self, _: Client, message: Dict[str, Any]) -> None:
+        order = message["order"]
+        run = order["id"]
+        if not is_run_id(run):
+            raise ValueError(f"{run!r} is no run id")
+        if run in self._ledger.runs:
+            return
+        accepted = events.run_accepted(time.time(), run, order)
+        begin(accepted)  # what cannot be read must not enter the journal
+        size = order["spec"].get("size", 1)
+        if not isinstance(size, int) or size < 0:
+            raise ValueError(f"{size!r} is no size")
+        self._record(accepted)
+        self._work.touch(run)
+
+    def _cancel(self, client: Client, message: Dict[str, Any]) -> None:
+        run = self._ledger.runs.get(message["run"])
+        if run is None:
+            return client.send(messages.failed(None, f"run {message['run']} is not known here"))
+        kill = bool(message["kill"])
+        if not run.ended and (not run.cancel_asked or (kill and not run.kill_asked)):
+            self._record(events.cancel_asked(time.time(), run.order.id, kill))
+            self._work.cancel(run.order.id)
+        return None
+
+    def _release(self, _: Client, message: Dict[str, Any]) -> None:
+        for run in message["runs"]:
+            if run in self._ledger.runs and self._ledger.runs[run].ended:
+                self._record(events.run_released(time.time(), run))
+                self._work.remove(run)
+        for run in message["workspaces"]:
+            if run in self._ledger.runs and self._ledger.runs[run].ended:
+                self._work.remove_workspace(run)
+
+    def _follow(self, client: Client, message: Dict[str, Any]) -> None:
+        run = self._ledger.runs.get(message["run"])
+        if run is None:
+            text = f"run {message['run']} is not known here: its logs are gone"
+            return client.send(messages.failed(int(message["id"]), text))
+        follow = Follow(message, run, self._work.directory(run.order.id))
+        client.follows[follow.id] = follow
+        return None
+
+
+def _request(message: Mapping[str, Any]) -> Optional[int]:
+    request = message.get("id")
+    return request if isinstance(request, int) else None

@@ -1,0 +1,57 @@
+"""Making an end: SIGTERM, the grace period, SIGKILL, and looking again until nothing is left.
+
+One `Stopping` is one tree on its way out. The daemon calls `step` when `next_at` has come; it says "gone" only
+when /proc has shown nothing of the tree twice: a process in the middle of an exec shows no environment.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Callable, Set
+
+from xene.agent import process
+from xene.agent.process import Process
+
+FIRST_LOOK = 0.01  # seconds
+SLOWEST_LOOK = 0.25
+STUBBORN_LOOK = 5.0  # for what outlives SIGKILL: it is in the kernel's hands, or another user's
+STUBBORN_AFTER = 10.0  # seconds
+
+
+class Stopping:
+    """`find` gives what is left of the tree; `grace` is in seconds, 0 kills at once; times are CLOCK_BOOTTIME."""
+
+    def __init__(self, find: Callable[[], Set[Process]], grace: float, now: float) -> None:
+        self._find = find
+        self._pause = FIRST_LOOK
+        self.kill_at = now + grace
+        self.next_at = now
+        self._asked: Set[Process] = set()
+        self._nothing = False  # the last look found nothing
+
+    def hasten(self, now: float) -> None:
+        """Kill at the next look."""
+        self.kill_at = self.next_at = now
+
+    def step(self, now: float) -> bool:
+        """Signal what is left. True when there is nothing, and was nothing a moment ago."""
+        left = self._find()
+        if not left:
+            if self._nothing:
+                return True
+            self._nothing, self.next_at = True, now + FIRST_LOOK
+            return False
+        self._nothing = False
+        if now >= self.kill_at:
+            process.send(left, signal.SIGKILL)
+        else:
+            fresh = left - self._asked
+            process.send(fresh, signal.SIGTERM)
+            process.send(fresh, signal.SIGCONT)
+            self._asked |= fresh
+        self.next_at = now + self._pause
+        slowest = STUBBORN_LOOK if now > self.kill_at + STUBBORN_AFTER else SLOWEST_LOOK
+        self._pause = min(slowest, self._pause * 1.5)
+        if now < self.kill_at:
+            self.next_at = min(self.next_at, self.kill_at)
+        return False

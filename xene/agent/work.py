@@ -1,0 +1,314 @@
+"""Runs being worked off: decisions of the engine recorded, and acted on once they are durable.
+
+`decide` asks the engine and records; `act` starts, stops and cleans up. The daemon puts a flush in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Callable, Dict, List, Optional
+
+from xene.agent import process
+from xene.agent.complaints import complain, complain_of_bug
+from xene.agent.facts import user_environment
+from xene.agent.home import Home, write_whole
+from xene.agent.ledger import Ledger
+from xene.agent.process import WRAPPER, Launch
+from xene.agent.spares import Spares
+from xene.agent.steps import TIMEOUT_CODE, End, Steps
+from xene.agent.sweeps import Sweeps, kill_all
+from xene.agent.workspace import RunDirectory, Trash, argv, read_output, working_directory
+from xene.engine.advance import Clock, advance, done, ending
+from xene.engine.environment import command
+from xene.engine.expressions import ExpressionError
+from xene.engine.outputs import MAX_BYTES, parse_outputs
+from xene.engine.progress import RunProgress, StepProgress, TaskProgress
+from xene.model import events, phases
+from xene.model.events import Event
+
+ROOM_PAUSE = 1.0  # seconds until a step that found no room (disk, processes, memory) is tried again
+CANCELLED = "the run was cancelled"
+SAID_MOST = 4000  # characters of an event's message
+
+# What may well pass: nothing of the step was run, and it is not the step's fault.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+
+
+class Work:
+    """`record` puts an event into the ledger. Acts wait in `_acts` until the daemon has made events durable."""
+
+    def __init__(
+        self,
+        home: Home,
+        ledger: Ledger,
+        record: Callable[[Event], None],
+        clock: Callable[[], Clock],
+        umask: int,
+        watch: Callable[[int, Callable[[], None]], None],
+        unwatch: Callable[[int], None],
+        trash: Trash,
+    ) -> None:
+        self._home, self._ledger, self._record, self._clock = home, ledger, record, clock
+        self._trash = trash
+        self._user_env = user_environment()
+        self._touched: Dict[str, None] = {}
+        self._directories: Dict[str, RunDirectory] = {}
+        self._spares = Spares(os.path.join(home.path, "spare"))
+        self._acts: List[Callable[[], None]] = []
+        self._sweeps = Sweeps()
+        self._delayed: Dict[
+            tuple[str, int], float
+        ] = {}  # step attempts that found no room, and when to try again
+        self._recovered: Dict[str, None] = {}  # runs that began under an earlier daemon
+        _lay(home.wrapper, WRAPPER.encode())
+        self.steps = Steps(home.wrapper, umask, self._step_ended, watch, unwatch)
+
+    def directory(self, run: str) -> RunDirectory:
+        """Where a run lives on the host."""
+        found = self._directories.get(run)
+        if found is None:
+            found = self._directories[run] = RunDirectory(self._home, run)
+        return found
+
+    # -- the daemon's turn
+
+    def touch(self, run: str) -> None:
+        """Something happened to a run: look at it in the next `decide`."""
+        self._touched[run] = None
+
+    def decide(self) -> None:
+        """Record what follows from what happened; the acts of it wait for `act`."""
+        for name in self._ledger.admissible() if self._ledger.queue else ():
+            self._record(events.run_started(self._clock().at, name))
+            self.touch(name)
+        while self._touched:
+            name, _ = self._touched.popitem()
+            run = self._ledger.runs.get(name)
+            if run is not None:
+                self._decide_run(run)
+
+    def _decide_run(self, run: RunProgress) -> None:
+        now = self._clock()
+        while True:
+            found = advance(run, now)
+            if not found:
+                break
+            for event in found:
+                self._record(event)
+                if event["type"] == "step.started":
+                    self._acts.append(lambda seq=event["seq"]: self._start(run, seq))  # type: ignore[misc]
+        if done(run) and run.order.id not in self._sweeps:
+            self._acts.append(lambda: self._sweep(run))
+
+    def act(self) -> bool:
+        """Carry out what was decided. False when there was nothing, and nothing was recorded on the way."""
+        acts, self._acts = self._acts, []
+        for call in acts:
+            call()
+        if self.steps.live:
+            self._spares.refill()
+        return bool(acts) or bool(self._touched)
+
+    def tick(self) -> None:
+        """Timeouts, stops and sweeps that are due."""
+        now = self._clock().up
+        self.steps.tick(now)
+        for key, at in list(self._delayed.items()):
+            if now >= at:
+                del self._delayed[key]
+                self._start(self._ledger.runs[key[0]], key[1])
+        self._sweeps.tick(now)
+
+    def next_at(self) -> Optional[float]:
+        """When `tick` has something to do, on CLOCK_BOOTTIME."""
+        times = [*self._sweeps.times(), *self._delayed.values()]
+        step = self.steps.next_at()
+        return min(times if step is None else [*times, step], default=None)
+
+    # -- steps
+
+    def _start(self, run: RunProgress, seq: int) -> None:
+        task, step = run.by_seq[seq]
+        key = (run.order.id, seq)
+        late = _deadline(step)
+        if run.cancel_asked:
+            return self._step_ended(End(key, None, phases.CANCELLED, "cancelled before it was started"))
+        if late is not None and self._clock().up >= late:
+            return self._step_ended(End(key, TIMEOUT_CODE, phases.TIMEOUT, "timed out before it was started"))
+        try:
+            launch = self._launch(run, task, step)
+            self.steps.start(key, launch, step.spec.grace_period, late)
+        except ExpressionError as error:
+            self._step_ended(End(key, None, phases.EXPRESSION_FAILED, error.message))
+        except NotADirectoryError as error:
+            self._step_ended(End(key, None, phases.WORK_DIR_MISSING, str(error)))
+        except FileNotFoundError as error:
+            self._step_ended(End(key, 127, phases.STEP_FAILED, f"exit code 127: {error}"))
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                return self._delay(key, error)
+            self._step_ended(End(key, None, phases.START_FAILED, f"cannot be started: {error}"))
+        except Exception as error:  # noqa: BLE001  a bug met by one step must not end what all others live from
+            complain_of_bug(f"step {step.spec.name} of run {run.order.id} cannot be started")
+            self._step_ended(End(key, None, phases.START_FAILED, f"cannot be started: {error!r} (a bug)"))
+        return None
+
+    def _delay(self, key: tuple[str, int], error: OSError) -> None:
+        """No room for a step: its intent stands, and it is started as soon as there is room."""
+        complain(f"step {key[1]} of run {key[0]} waits: {error}")
+        self._delayed[key] = self._clock().up + ROOM_PAUSE
+
+    def _launch(self, run: RunProgress, task: TaskProgress, step: StepProgress) -> Launch:
+        home = self.directory(run.order.id)
+        home.make()
+        places, base, attempt = home.places(step.seq), home.base(step.seq), step.attempt or 1
+        ready = command(run, task, step.spec, attempt, places, self._user_env)
+        where = working_directory(ready, places)
+        log = home.log(step.seq, task.name, step.spec.name, attempt)
+        self._spares.give(log)
+        return Launch(base, log, where, argv(ready, base, where), ready.env)
+
+    def _step_ended(self, end: End) -> None:
+        run = self._ledger.runs[end.key[0]]
+        task, step = run.by_seq[end.key[1]]
+        reason, message, outputs = end.reason, end.message, None
+        if reason is None:
+            try:
+                data = read_output(self.directory(run.order.id).places(step.seq).output, MAX_BYTES)
+                outputs = None if data is None else parse_outputs(data)
+            except (OSError, ValueError) as error:
+                reason, message = phases.OUTPUT_INVALID, str(error)
+        self._record(
+            events.step_ended(
+                self._clock().at if end.at is None else end.at,
+                run.order.id,
+                task.name,
+                step.spec.name,
+                step.attempt or 1,
+                phases.ERROR if reason else phases.SUCCESS,
+                reason,
+                message and message[:SAID_MOST],
+                end.exit_code,
+                outputs,
+            )
+        )
+        self.touch(run.order.id)
+
+    # -- ends
+
+    def cancel(self, run: str) -> None:
+        """A wish to cancel was recorded: stop the steps once it is durable."""
+        self.touch(run)
+        self._acts.append(lambda: self._stop_all(self._ledger.runs[run]))
+
+    def open_runs(self) -> List[RunProgress]:
+        """The runs that have not ended."""
+        return [run for run in self._ledger.runs.values() if not run.ended]
+
+    def cancel_all(self) -> bool:
+        """Ask every run to end, as if control had. False when there is none left to ask."""
+        open_runs = self.open_runs()
+        for run in open_runs:
+            if not run.cancel_asked:
+                self._record(events.cancel_asked(self._clock().at, run.order.id, False))
+                self.cancel(run.order.id)
+        return bool(open_runs)
+
+    def _stop_all(self, run: RunProgress) -> None:
+        for key in [key for key in self._delayed if key[0] == run.order.id]:
+            self._delayed[key] = 0.0
+        for key in [key for key in self.steps.live if key[0] == run.order.id]:
+            self._stop(run, key)
+        if run.kill_asked:
+            self._sweeps.hasten(run.order.id, self._clock().up)
+
+    def _stop(self, run: RunProgress, key: tuple[str, int]) -> None:
+        grace = 0.0 if run.kill_asked else None
+        self.steps.stop(key, phases.CANCELLED, CANCELLED, self._clock().up, grace)
+
+    def _sweep(self, run: RunProgress) -> None:
+        """End what steps left running, then the run. Where this daemon has no unknown child, nothing is left."""
+        name = run.order.id
+        if run.ended or name in self._sweeps:  # decided twice while the disk was full
+            return None
+        if name not in self._recovered and process.children() <= self._own_children():
+            return self._end(run)
+        place, now = self.directory(name).path, self._clock().up
+        return self._sweeps.begin(name, place, run.kill_asked, now, lambda: self._end(run))
+
+    def _own_children(self) -> set[int]:
+        return {live.pid for live in self.steps.live.values()}
+
+    def _end(self, run: RunProgress) -> None:
+        self._recovered.pop(run.order.id, None)
+        self._record(ending(run, self._clock()))
+        self.touch(run.order.id)
+
+    # -- removal
+
+    def remove(self, run: str) -> None:
+        """Control has all of a run: what is left of it goes, once that is on record."""
+        self._directories.pop(run, None)
+        self._acts.append(lambda: self._trash.take(self._home.run(run)))
+
+    def remove_workspace(self, run: str) -> None:
+        """The workspace of a run that has ended is no longer wanted."""
+        self._trash.take(self.directory(run).workspace)
+
+    # -- after a restart
+
+    def recover(self) -> None:
+        """Take over what an earlier daemon left: adopt steps, read their exit codes, or start them."""
+        for name in set(os.listdir(self._home.runs)) - set(self._ledger.runs):
+            self._clear_stray(name)
+        for run in self._ledger.runs.values():
+            if run.ended:
+                continue
+            self._recovered[run.order.id] = None
+            self.touch(run.order.id)
+            for task in list(run.running.values()):
+                step = task.steps[min(task.at_step, len(task.steps) - 1)]
+                if step.phase == phases.RUNNING:
+                    self._recover_step(run, step)
+
+    def _recover_step(self, run: RunProgress, step: StepProgress) -> None:
+        key = (run.order.id, step.seq)
+        now = self._clock()
+        if step.boot != now.boot:
+            message = "the host was rebooted while the step ran"
+            return self._step_ended(End(key, None, phases.HOST_REBOOTED, message))
+        base = self.directory(run.order.id).base(step.seq)
+        late = _deadline(step)
+        why = (phases.TIMEOUT, "timed out") if late is not None and now.up >= late else None
+        why = (phases.CANCELLED, CANCELLED) if run.cancel_asked else why
+        if self.steps.adopt(key, base, step.spec.grace_period, late, why):
+            if run.cancel_asked:
+                self._stop(run, key)
+            return None
+        self._acts.append(lambda: self._start(run, step.seq))
+        return None
+
+    def _clear_stray(self, name: str) -> None:
+        """A run that is on no record: released, or of a journal that is no more. Nothing of it may go on."""
+        path = self._home.run(name)
+        self._sweeps.begin(name, path, False, self._clock().up, lambda: self._trash.take(path))
+
+    def abandon(self) -> None:
+        """The home is gone: nobody could ever find these steps again. Blocks until they are killed, or 5 s."""
+        kill_all([run.order.id for run in self.open_runs()], self.steps.live.values())
+
+
+def _lay(path: str, data: bytes) -> None:
+    """Write a file unless it is there and the same: a daemon must come up on a full disk too."""
+    try:
+        with open(path, "rb") as file:
+            if file.read() == data:
+                return
+    except FileNotFoundError:
+        pass
+    write_whole(path, data)
+
+
+def _deadline(step: StepProgress) -> Optional[float]:
+    return None if step.spec.timeout is None else step.up + step.spec.timeout

@@ -1,0 +1,162 @@
+"""`xene apply`: makes the state match manifests, and tells the agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from xene.commands import manifests, plans
+from xene.commands.call import Call, confirm, may_ask
+from xene.commands.diff import Path, Prune, Source, TakeOver, show
+from xene.commands.slow import slow
+from xene.commands.text import one_line, plural, shortened
+from xene.errors import Unplaceable, Unreachable
+
+if TYPE_CHECKING:
+    from xene.control.apply import Applied, Options, Preview
+    from xene.control.place import Place
+    from xene.manifest.repository import Repository
+
+SHOWN = 5
+ROOM = 120  # characters of why a pipeline is nowhere; `why` tells the rest
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show the plan; refuse what apply would.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing objects.")]
+AllowEmpty = Annotated[
+    bool, typer.Option("--allow-empty", help="Allow an empty PATH, and removing more than half.")
+]
+IfUnchanged = Annotated[
+    Optional[str],
+    typer.Option("--if-unchanged", metavar="DIGEST", help="Only if the plan is the one that diff showed."),
+]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Exit 5 if a pipeline could not be placed, instead of a warning.")
+]
+
+
+def apply(
+    call: Call,
+    path: Path,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    prune: Prune = True,
+    allow_empty: AllowEmpty = False,
+    source: Source = None,
+    take_over: TakeOver = False,
+    if_unchanged: IfUnchanged = None,
+    wait: Wait = False,
+) -> int:
+    """Make the state match PATH, in one transaction, and tell the agents.
+
+    A directory owns what it applied, by its source's name: what has gone from it is removed (runs and history
+    stay). Applying one file never removes. It asks only before removing, and only on a terminal; without one
+    say --yes. An apply whose agents could not all be told is done, and exits 5 naming them.
+    """
+    from xene.control import apply as control
+    from xene.control.place import Place
+
+    place = Place(call.state, call.home)
+    options = control.Options(
+        prune=prune,
+        allow_empty=allow_empty,
+        take_over=take_over,
+        yes=yes,
+        terminal=may_ask(),
+        if_unchanged=if_unchanged,
+        source=source,
+    )
+    repository = manifests.read(call, path, control.known(place))
+    found = control.preview(place, repository, options)
+    if dry_run:
+        return rehearse(call, found, options)
+    return carry_out(call, place, repository, options, found, wait)
+
+
+def rehearse(call: Call, found: Preview, options: Options) -> int:
+    """Show the plan; raise what an apply with --yes would raise."""
+    from xene.plan import guards
+
+    show(call, found)
+    guards.judge(
+        found.plan,
+        yes=True,
+        terminal=False,
+        allow_empty=options.allow_empty,
+        if_unchanged=options.if_unchanged,
+    ).check()
+    call.say("nothing was changed: this was a dry run")
+    return 0
+
+
+def carry_out(
+    call: Call, place: Place, repository: Repository, options: Options, found: Preview, wait: bool
+) -> int:
+    """Show, do, and say what became of it. What was shown is what is done, or nothing."""
+    from dataclasses import replace
+
+    from xene.control import apply as control
+
+    people = not call.structured and call.form != "name"
+    if people:
+        show(call, found)
+        call.flush()
+    if options.if_unchanged is None:
+        options = replace(options, if_unchanged=found.plan.digest)
+    with slow(call, "telling the agents"):
+        done = control.apply(place, repository, options, ask)
+    if call.structured:
+        call.put_value({**plans.as_json(found), **outcome(done)})
+    elif not people:
+        show(call, found)
+    return tell(call, done, wait)
+
+
+def ask(message: str) -> bool:
+    """The question before a removal."""
+    return confirm(f"{message}. Go on?")
+
+
+def outcome(done: Applied) -> dict[str, Any]:
+    """What the JSON of an apply has beside the plan."""
+    return {
+        "untold": [{"agent": agent, "message": why} for agent, why in done.untold.items()],
+        "notScheduled": [f"{row['workflow']}/{row['name']}" for row in done.unscheduled],
+    }
+
+
+def tell(call: Call, done: Applied, wait: bool) -> int:
+    """What is still missing: warnings, or exit 5."""
+    for row in done.unscheduled[:SHOWN]:
+        why = f"{row['reason']}: {row['message']}" if row["message"] else row["reason"] or ""
+        call.warn(f"{row['workflow']}/{row['name']} is not scheduled: {shortened(why, ROOM)}")
+    if len(done.unscheduled) > SHOWN:
+        call.warn(
+            f"and {len(done.unscheduled) - SHOWN} more pipelines: xene get pipelines --phase NotScheduled"
+        )
+    if done.untold:
+        raise _untold(done)
+    row = done.unscheduled[0] if done.unscheduled else {}
+    if row and wait:
+        raise Unplaceable(
+            f"applied, but {plural(len(done.unscheduled), 'pipeline')} could not be placed",
+            hint=f"xene why pipeline/{row['workflow']}/{row['name']}",
+        )
+    if row:
+        call.hint(f"xene why pipeline/{row['workflow']}/{row['name']}")
+    if done.plan.differs:
+        call.say("applied")
+    return 0
+
+
+def _untold(done: Applied) -> Unreachable:
+    names = list(done.untold)
+    told = [f"{name}: {one_line(done.untold[name])}" for name in names]  # each is to be named (SPEC 4)
+    why = f" {told[0]}" if len(told) == 1 else "".join(f"\n  {line}" for line in told)
+    untrusted = [name for name in names if done.untold[name].startswith("Untrusted")]
+    hint = f"xene agent trust {untrusted[0]}" if untrusted else f"xene why agent/{names[0]}"
+    return Unreachable(
+        f"applied, but {plural(len(names), 'agent')} could not be told:{why}",
+        hint="" if hint in why else hint,
+    )

@@ -1,0 +1,60 @@
+"""Progress for whatever takes longer than a second: a spinner on a terminal, one line elsewhere; on stderr."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager
+from typing import Any, Iterator
+
+from xene.commands.call import Call
+from xene.commands.text import printable
+
+PATIENCE = 1.0  # seconds before anything is said
+
+
+class _Notice:
+    """Says what is going on once it has taken long enough; `stop` takes it away."""
+
+    def __init__(self, call: Call, text: str) -> None:
+        self._call, self._text = call, text
+        self._status: Any = None
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._timer = threading.Timer(PATIENCE, self._show)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _show(self) -> None:
+        if not sys.stderr.isatty():
+            self._call.say(f"{self._text} ...")
+            return
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        console = Console(stderr=True, no_color=not self._call.color(sys.stderr))
+        with self._lock:
+            if self._stopped:
+                return
+            self._status = Progress(*columns, console=console, transient=True)
+            self._status.add_task(printable(self._text), total=None)
+            self._status.start()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._stopped = True
+            if self._status is not None:
+                self._status.stop()
+
+
+@contextmanager
+def slow(call: Call, text: str) -> Iterator[None]:
+    """Say `text` on stderr if the block takes longer than a second, unless -q."""
+    notice = None if call.quiet else _Notice(call, text)
+    try:
+        yield
+    finally:
+        if notice is not None:
+            notice.stop()

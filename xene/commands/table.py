@@ -1,0 +1,42 @@
+"""Every command of `xene`: its section of the help page, a summary, its module, the forms it prints. Data only.
+
+Used by `cli` and `reference`. It imports no command: a module is loaded when its command is called.
+"""
+
+from __future__ import annotations
+
+from xene.commands.call import FORMS
+from xene.commands.parser import Branch, Table, Verb
+
+
+def table() -> Table:
+    """Every command, in the order of the help page."""
+    write, run, see, agents, other = "Manifests", "Runs", "What there is", "Agents and control", "Other"
+    plain = ("table", "json", "yaml")
+    acted = ("table", "json", "yaml", "name")
+    return {
+        "init": Verb(write, "Lay out a repository of manifests", "init"),
+        "validate": Verb(write, "Find every problem in manifests", "validate", plain),
+        "diff": Verb(write, "Show what apply would do", "diff", acted),
+        "apply": Verb(write, "Make the state match manifests", "apply", acted),
+        "run": Verb(run, "Fire a workflow or pipeline, or run a file on the spot", "run", acted),
+        "logs": Verb(run, "Show what the steps of a run said", "logs"),
+        "wait": Verb(run, "Wait until a run has ended", "wait", acted),
+        "cancel": Verb(run, "Stop a run, its 'finally' tasks run", "cancel", acted),
+        "kill": Verb(run, "Stop a run at once", "kill", acted),
+        "get": Verb(see, "List objects, or show one", "get", FORMS),
+        "describe": Verb(see, "One object in full, its events, its last runs", "describe", plain),
+        "why": Verb(see, "Why an object is in its state", "why", plain),
+        "agent": Branch(
+            agents,
+            "Trust or remove an agent",
+            {
+                "trust": Verb("Commands", "Accept the host key of an agent", "agent_trust", plain),
+                "rm": Verb("Commands", "Remove an agent from the state", "agent_rm"),
+            },
+        ),
+        "reconcile": Verb(agents, "One pass: compare wanted with observed, do what is missing", "reconcile"),
+        "schema": Verb(other, "Print the JSON schema of a kind of manifest", "schema"),
+        "explain": Verb(other, "Explain a field of a manifest", "explain", plain),
+        "version": Verb(other, "Print the version", "version", plain),
+    }

@@ -1,0 +1,90 @@
+"""`xene why KIND/NAME`: what stands behind the state of an object. It only reads."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from xene.commands import completion, freshness, kinds, listing
+from xene.commands.call import Call
+from xene.commands.kinds import Kind
+from xene.commands.tables import Row
+from xene.commands.text import printable
+from xene.errors import Usage
+from xene.model import phases
+from xene.store import db, views
+from xene.store.db import State
+
+EXPLAINED = (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.AGENTS)
+
+
+def why(
+    call: Call,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND/NAME",
+            help="Such as pipeline/shop/build, run/shop/build, run/20261123-023000-k7q2m4xa, agent/build-1.",
+            autocompletion=completion.explained,
+        ),
+    ],
+) -> int:
+    """Say why an object is in its state: placement agent by agent, what a run waits for, the last SSH error.
+
+    With -o json the object's kind, name and phase, and the lines.
+    """
+    with db.open_for_reading(call.state) as state, state.snapshot():
+        kind, name = parse(target, state)
+        row = listing.one(state, kind, name)
+        lines = explain(state, kind, row)
+        if call.structured:
+            call.put_value(
+                {"kind": kind.one, "name": kind.key(row), "phase": row.get("phase"), "lines": lines}
+            )
+            return 0
+        call.put("".join(f"{printable(line)}\n" for line in lines))
+    freshness.tell(call, call.state)
+    return 0
+
+
+def parse(target: str, state: State) -> tuple[Kind, str]:
+    """Kind and name of `KIND/NAME`; the name may hold more slashes. `WORKFLOW/PIPELINE` alone is a pipeline.
+
+    Raises Usage.
+    """
+    word, slash, name = target.partition("/")
+    if not slash or not name:
+        raise Usage(f"'{target}' is not KIND/NAME", hint="such as pipeline/shop/build or agent/build-1")
+    try:
+        return kinds.kind_of(word, EXPLAINED), name
+    except Usage:
+        if views.pipelines(state, workflow=word, name=name):
+            return kinds.PIPELINES, target
+        raise
+
+
+def explain(state: State, kind: Kind, row: Row) -> list[str]:
+    """The lines for one object; the first says its state."""
+    from xene.plan import explain as plan
+    from xene.plan import explain_run
+
+    agents = views.agents(state)
+    if kind is kinds.RUNS:
+        agent = next((each for each in agents if each["name"] == row["agent"]), None)
+        return explain_run.run(row, agent, _pipeline(state, row["workflow"], row["pipeline"]))
+    if kind is kinds.PIPELINES:
+        found = views.workflows(state, name=row["workflow"])
+        return plan.pipeline(row, found[0] if found else None, agents)
+    if kind is kinds.WORKFLOWS:
+        return plan.workflow(row, views.pipelines(state, workflow=row["name"]), agents)
+    return plan.agent(row, views.pipelines(state, agent=row["name"]), _open_runs(state, row["name"]))
+
+
+def _pipeline(state: State, workflow: str, name: str) -> Row | None:
+    found = views.pipelines(state, workflow=workflow, name=name)
+    return found[0] if found else None
+
+
+def _open_runs(state: State, agent: str) -> list[Row]:
+    return [row for row in views.runs(state, agent=agent, limit=200) if row["phase"] not in phases.ENDED]

@@ -1,0 +1,1 @@
+"""Loops: read, plan, write, tell the agents."""

@@ -1,0 +1,215 @@
+"""Making the state match a repository of manifests, and telling the agents. Called by `apply` and `diff`.
+
+`plan` decides what changes and whether it may; this writes it in one transaction, in which the plan is made once
+more: what was shown is what is done, or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping, Sequence
+
+from xene.control import future
+from xene.control.drive import drive
+from xene.control.place import Place
+from xene.control.sessions import Open, open_channel
+from xene.control.told import Told
+from xene.errors import Conflict, InvalidManifest
+from xene.manifest.repository import Entry, Repository
+from xene.model import phases
+from xene.plan import guards
+from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan, Thing, diff
+from xene.plan.placement import Decision
+from xene.store import agents, db, events, objects, views
+from xene.store.db import State
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags of `apply`. `terminal`: somebody is there to be asked. `source`: whose the objects shall be."""
+
+    prune: bool = True
+    allow_empty: bool = False
+    take_over: bool = False
+    yes: bool = False
+    terminal: bool = False
+    if_unchanged: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an apply would do. `decisions` and `was` by `WORKFLOW/PIPELINE`; `keeping` are ids of runs under way."""
+
+    source: str
+    plan: Plan
+    decisions: Mapping[str, Decision]
+    was: Mapping[str, str | None]
+    keeping: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was done. `untold` are agents that could not be told, with why; `unscheduled` pipelines as JSON."""
+
+    plan: Plan
+    untold: Mapping[str, str] = field(default_factory=dict)
+    unscheduled: Sequence[Mapping[str, Any]] = ()
+
+
+def known(place: Place) -> set[tuple[str, str]]:
+    """(kind, name) of what references may name beside the repository: the objects of the state."""
+    with db.open_for_reading(place.state) as state, state.snapshot() as conn:
+        found = set(objects.index(conn))
+        return found | {("Agent", row.name) for row in agents.every(conn) if not row.leaving}
+
+
+def preview(place: Place, repository: Repository, options: Options) -> Preview:
+    """The plan, and where each pipeline would be placed. Writes nothing. Raises InvalidManifest."""
+    _refuse_problems(repository)
+    with db.open_for_reading(place.state) as state, state.snapshot():
+        plan = make_plan(state, repository, options)
+        for change in plan.changes:
+            _ = change.fields  # now, while the state is open
+        after = future.After(state, repository, plan)
+        decisions = future.place_all(after)
+        return Preview(_source(repository, options), plan, decisions, after.was, after.keeping())
+
+
+def apply(
+    place: Place,
+    repository: Repository,
+    options: Options,
+    ask: Callable[[str], bool],
+    *,
+    open: Open = open_channel,
+) -> Applied:
+    """Write the plan and tell the agents; up to 10 s for first contact with new ones.
+
+    `ask` is asked before objects are removed, on a terminal. Raises InvalidManifest, Conflict, Storage.
+    """
+    _refuse_problems(repository)
+    with db.open_for_reading(place.state) as state:
+        with state.snapshot():
+            plan = make_plan(state, repository, options)
+        agreed = _judge(plan, options, ask)
+        if not plan.differs and _is_settled(state):
+            return Applied(plan, {}, _unscheduled(state))
+    with db.open_state(place.state) as state:
+        if plan.differs:
+            plan = _write(state, repository, options, agreed)
+    wish = Told()
+    drive(place, wish, open=open)
+    with db.open_for_reading(place.state) as state:
+        return Applied(plan, wish.untold, _unscheduled(state))
+
+
+def _refuse_problems(repository: Repository) -> None:
+    if repository.problems:
+        raise InvalidManifest(f"{len(repository.problems)} problems in the manifests", hint="xene validate")
+
+
+def _source(repository: Repository, options: Options) -> str:
+    return options.source or repository.source
+
+
+def make_plan(state: State, repository: Repository, options: Options) -> Plan:
+    """Wanted minus stored, at the moment of the open snapshot or transaction."""
+    source = _source(repository, options)
+    stored = [
+        Thing(each.kind, each.name, each.source, each.revision, _stored_data(state, each), each.generation)
+        for each in objects.index(state.conn).values()
+    ]
+    new = [
+        Thing(entry.kind, entry.name, source, entry.digest, _entry_data(entry))
+        for entry in repository.entries
+    ]
+    return diff(new, stored, source, repository.complete, take_over=options.take_over, prune=options.prune)
+
+
+def _stored_data(state: State, stored: objects.Stored) -> Callable[[], Mapping[str, Any]]:
+    return lambda: objects.read(state.conn, stored.kind, stored.name) or {}
+
+
+def _entry_data(entry: Entry) -> Callable[[], Mapping[str, Any]]:
+    def data() -> Mapping[str, Any]:
+        found: Mapping[str, Any] = json.loads(entry.text)
+        return found
+
+    return data
+
+
+def _judge(plan: Plan, options: Options, ask: Callable[[str], bool]) -> str | None:
+    """Whether the plan may be carried out. Gives the digest of a plan that was agreed to by answering."""
+    verdict = guards.judge(
+        plan,
+        yes=options.yes,
+        terminal=options.terminal,
+        allow_empty=options.allow_empty,
+        if_unchanged=options.if_unchanged,
+    )
+    verdict.check()
+    if verdict.answer != guards.ASK:
+        return None
+    if not ask(verdict.message):
+        raise Conflict("nothing was changed: the removal was not agreed to", hint="--no-prune keeps them")
+    return plan.digest
+
+
+def _write(state: State, repository: Repository, options: Options, agreed: str | None) -> Plan:
+    """Everything in one transaction, after another look at the plan: the state may have moved."""
+
+    def refuse(_: str) -> bool:
+        raise Conflict(
+            "the state moved since the plan was shown", hint="look at `xene diff`, and apply again"
+        )
+
+    now = time.time()
+    with state.transaction() as conn:
+        plan = make_plan(state, repository, options)
+        if agreed is None or plan.digest != agreed:
+            _judge(plan, options, refuse)
+        entries = {(entry.kind, entry.name): entry for entry in repository.entries}
+        source = _source(repository, options)
+        notes = []
+        for change in plan.changes:
+            if change.action == REMOVED:
+                objects.remove(conn, change.kind, change.name)
+            elif change.action in (CREATED, CHANGED):
+                _put(conn, now, entries[change.kind, change.name], source)
+            else:
+                continue
+            notes.append((now, change.kind, change.name, change.action.capitalize(), f"by {source}"))
+        events.note_all(conn, notes)
+    return plan
+
+
+def _put(conn: Any, now: float, entry: Entry, source: str) -> None:
+    """Store an object; one that only changes its owner keeps its generation."""
+    if objects.revision_of(conn, entry.kind, entry.name) == entry.digest:
+        objects.own(conn, entry.kind, entry.name, source)
+        return
+    objects.put(
+        conn,
+        now,
+        entry.kind,
+        entry.name,
+        source=source,
+        labels=entry.labels,
+        revision=entry.digest,
+        text=entry.text,
+    )
+
+
+def _is_settled(state: State) -> bool:
+    """Whether a pass could find nothing to do: an apply that changes nothing contacts nobody."""
+    if not state.exists:
+        return True
+    wish = Told()
+    return wish.met(state) and not wish.untold and not _unscheduled(state)
+
+
+def _unscheduled(state: State) -> list[dict[str, Any]]:
+    return views.pipelines(state, phase=phases.NOT_SCHEDULED)

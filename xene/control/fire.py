@@ -1,0 +1,152 @@
+"""Firing: runs come to be, Queued, and are handed to their agents. Called by `xene run`."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from typing import Iterable, Mapping, NamedTuple
+
+from xene.control.drive import Wish, drive, needed
+from xene.control.passes import Control, is_away
+from xene.control.place import Place
+from xene.control.sessions import Open, open_channel
+from xene.control.told import Told
+from xene.control.world import World
+from xene.errors import NotFound, Unplaceable
+from xene.model import ids, phases
+from xene.model.codec import params_from_json
+from xene.plan import fires
+from xene.store import agents, db, objects, pipelines, runs, views
+from xene.store.db import State
+
+MANUAL = "manual"
+
+
+class Fired(NamedTuple):
+    """A fire and its runs. `away`: agents that could not be reached, with why; their runs stay Queued."""
+
+    fire: str
+    runs: tuple[str, ...]
+    away: Mapping[str, str]
+
+
+class HandedOver(Wish):
+    """Each run is known to its agent, or has ended, or its agent was found to be away."""
+
+    def __init__(self, run_ids: Iterable[str], first: Iterable[str] = ()) -> None:
+        self._ids = list(run_ids)
+        self.first = tuple(dict.fromkeys(first))
+        self._since = time.time()
+        self.away: dict[str, str] = {}
+
+    def reach(self, world: World) -> Iterable[str]:
+        return needed(world, self._ids)
+
+    def met(self, state: State) -> bool:
+        with state.snapshot() as conn:
+            waiting = [
+                status for status in runs.statuses(conn, self._ids) if not (status.known or status.ended)
+            ]
+            self.away = {status.agent: why for status in waiting if (why := self._why_away(conn, status))}
+        return all(status.agent in self.away for status in waiting)
+
+    def _why_away(self, conn: sqlite3.Connection, status: runs.Status) -> str:
+        """Why the run will not be taken soon: its agent is away, or one that must let go of its pipeline is."""
+        if is_away(status.agent_phase, status.tried_at, self._since):
+            return f"{status.agent_phase}: {status.agent_message}"
+        for holder in agents.holders(conn, status.workflow, status.pipeline):
+            if holder.name != status.agent and is_away(holder.phase, holder.tried_at, self._since):
+                why = f"which is {holder.phase}: {holder.message}"
+                return f"it waits until {holder.name} lets go of the pipeline, {why}"
+        return ""
+
+    def look(self, state: State, control: Control | None) -> None:
+        """It only waits."""
+
+    def leave(self) -> None:
+        """It holds nothing."""
+
+
+def fire(
+    place: Place, target: str, given: Mapping[str, str], *, hand_over: bool = True, open: Open = open_channel
+) -> Fired:
+    """Start `WORKFLOW` (all its pipelines) or `WORKFLOW/PIPELINE`, and hand the runs to their agents.
+
+    Without `hand_over` the runs are only stored: whoever follows them drives them. Raises NotFound, Usage (bad
+    params), Unplaceable (then there is no run).
+    """
+    with db.open_state(place.state, create=False) as state:
+        workflow, only = resolve_target(state, target)
+        if _missing(state, workflow, only):
+            drive(place, Told(), open=open)  # perhaps an agent is there by now
+        fired, where = store(state, workflow, only, given)
+    away: Mapping[str, str] = {}
+    if hand_over:
+        wish = HandedOver(fired.runs, where)
+        drive(place, wish, open=open)
+        away = wish.away
+    return fired._replace(away=away)
+
+
+def resolve_target(state: State, target: str) -> tuple[str, str | None]:
+    """The workflow, and the pipeline if only one is meant. Raises NotFound."""
+    if "/" not in target:
+        if state.exists and objects.revision_of(state.conn, objects.WORKFLOW, target) is not None:
+            return target, None
+        try:
+            return views.resolve_pipeline(state, target)
+        except NotFound as error:
+            if "several" in error.message:
+                raise
+            raise NotFound(f"there is no workflow {target}", hint=error.hint) from None
+    return views.resolve_pipeline(state, target)
+
+
+def _missing(state: State, workflow: str, only: str | None) -> list[pipelines.Row]:
+    """The pipelines of the fire that are on no agent."""
+    with state.snapshot() as conn:
+        rows = pipelines.of_workflow(conn, workflow)
+    return [row for row in rows if row.agent is None and only in (None, row.name)]
+
+
+def store(state: State, workflow: str, only: str | None, given: Mapping[str, str]) -> tuple[Fired, list[str]]:
+    """Create the runs of one fire in one transaction; give them and their agents."""
+    now = time.time()
+    with state.transaction() as conn:
+        rows = {row.name: row for row in pipelines.of_workflow(conn, workflow)}
+        specs = {name: objects.read_revision(conn, row.revision) for name, row in rows.items()}
+        declared = {
+            name: params_from_json(spec["pipeline"].get("params", {})) for name, spec in specs.items()
+        }
+        begun = fires.starts(workflow, declared, only, given)
+        _refuse_unscheduled([rows[start.pipeline] for start in begun])
+        fire_id = ids.run_id(now, os.urandom(8))
+        runs.create_fire(conn, now, fire_id, workflow, MANUAL, given)
+        made = []
+        for start in begun:
+            row, run = rows[start.pipeline], ids.run_id(now, os.urandom(8))
+            runs.create(
+                conn,
+                now,
+                run,
+                fire=fire_id,
+                workflow=workflow,
+                pipeline=row.name,
+                revision=row.revision,
+                spec=specs[row.name],
+                agent=str(row.agent),
+                trigger=MANUAL,
+                params=start.params,
+            )
+            made.append(run)
+        return Fired(fire_id, tuple(made), {}), [str(rows[start.pipeline].agent) for start in begun]
+
+
+def _refuse_unscheduled(rows: Iterable[pipelines.Row]) -> None:
+    for row in rows:
+        if row.agent is None or row.phase != phases.SCHEDULED:
+            raise Unplaceable(
+                f"{row.workflow}/{row.name} is not scheduled: {row.reason}: {row.message}",
+                hint=f"xene why pipeline/{row.workflow}/{row.name}",
+            )

@@ -1,0 +1,171 @@
+"""Control at work: takes what agents say, makes passes, tells agents what follows. Only for the holder of the lock.
+
+Called by `control.drive`. One `turn` is: connect to whom must be reached, make a pass if something changed, wait
+for news, store it. A pass reads one moment, lets `plan` decide, stores the intents in the same transaction, and
+only then tells the agents; so a crash anywhere is repaired by the next pass.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from typing import Any, Callable, Iterable, Mapping
+
+from xene.control import hearing, placing, telling, world
+from xene.control.archive import Archive, Packed
+from xene.control.place import Place
+from xene.control.sessions import Came, Open, Sessions, open_channel
+from xene.control.wakeup import Listener, Nudge
+from xene.control.world import World
+from xene.errors import Storage
+from xene.model import phases
+from xene.plan import dispatch
+from xene.store import agents, pipelines, runs
+from xene.store.agents import Agent
+from xene.store.db import State
+
+FIRST_CONTACT = 10.0  # seconds that placement waits for agents that were never tried
+LOOK = 0.5  # seconds between looks at a state that others may have written without a nudge
+PASSES = 5  # what one pass ends or forgets may let the next one decide more
+
+
+class Control:
+    """The connections, the inbox and the archive of whoever holds the lock. `heard` is asked for log pieces."""
+
+    def __init__(self, place: Place, state: State, *, open: Open = open_channel) -> None:
+        self.place, self.state = place, state
+        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.sessions = Sessions(place, state.uuid, state.epoch, self.inbox, open=open)
+        self.archive = Archive(place.logs(state.uuid), self.inbox)
+        self.listener = Listener(state.path, self.inbox)
+        self.world: World | None = None
+        self.nudged = False
+        self.dirty, self.unplaced = True, pipelines.want_placing(state.conn)
+        self.on_log: Callable[[str, Mapping[str, Any], bytes], None] = lambda *_: None
+        self._began = time.monotonic()
+        self._version = state.data_version()
+
+    def __enter__(self) -> Control:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sessions.close()
+        self.listener.close()
+
+    def turn(self, reach: Iterable[str], timeout: float) -> bool:
+        """One turn; waits at most `timeout` seconds for news. True if anything was stored or heard."""
+        version = self.state.data_version()
+        if version != self._version:
+            self._version = version
+            self._look_again()
+        wanted = self.connect(reach)
+        if self.dirty:
+            self.make_pass()
+        at = self.sessions.next_try(wanted)
+        wait = min(timeout, LOOK, max(0.0, at - time.monotonic()) if at is not None else LOOK)
+        return self._take(self._wait(wait))
+
+    def _look_again(self) -> None:
+        """Somebody else has written."""
+        self.dirty = True
+        self.unplaced = self.unplaced or pipelines.want_placing(self.state.conn)
+
+    def connect(self, reach: Iterable[str]) -> list[str]:
+        """Connect to the agents of these names that there are; give those."""
+        rows = self.world.rows if self.world is not None else self._rows()
+        wanted = [name for name in reach if name in rows]
+        self.sessions.reach(rows[name] for name in wanted)
+        return wanted
+
+    def _rows(self) -> Mapping[str, Agent]:
+        with self.state.snapshot() as conn:
+            return {row.name: row for row in agents.every(conn)}
+
+    def _wait(self, seconds: float) -> list[Any]:
+        items = []
+        try:
+            items.append(
+                self.inbox.get(timeout=max(seconds, 0.0)) if seconds > 0 else self.inbox.get_nowait()
+            )
+            while len(items) < 1000:  # so that no flood keeps from what else there is to do
+                items.append(self.inbox.get_nowait())
+        except queue.Empty:
+            pass
+        for item in items:
+            if isinstance(item, Came):
+                item.taken()
+        return items
+
+    # -- a pass
+
+    def make_pass(self) -> World:
+        """Decide and carry out until nothing follows any more; give what was seen last."""
+        self.dirty = False
+        for _ in range(PASSES):
+            if not self._pass_once():
+                break
+        assert self.world is not None
+        return self.world
+
+    def _pass_once(self) -> bool:
+        now = time.time()
+        with self.state.transaction() as conn:
+            if self.unplaced:
+                self._place(conn, now)
+            seen = world.read(conn, self.sessions.links)
+            decisions = dispatch.decide(seen.agents, seen.assigned, seen.held, seen.runs)
+            letters = telling.carry_out(conn, now, self.sessions, seen, decisions)
+            gone = [name for name in decisions.gone if telling.is_droppable(self.sessions, seen, name)]
+        self.world = seen
+        telling.send(self.sessions, self.archive, letters)
+        for run, why in telling.orphans(seen):
+            self.archive.settle(run, why)
+        return bool(decisions.end or decisions.forget or decisions.void_holdings or gone)
+
+    def _place(self, conn: Any, now: float) -> None:
+        """Placement waits until agents that were never tried have been: else the first to answer gets it all."""
+        known = agents.every(conn)
+        untried = [row for row in known if row.tried_at is None and not row.leaving]
+        if untried and time.monotonic() - self._began < FIRST_CONTACT:
+            return
+        placing.schedule(conn, now, known, agents.holdings(conn))
+        self.unplaced = False
+
+    # -- news
+
+    def _take(self, items: list[Any]) -> bool:
+        came = [item for item in items if isinstance(item, Came) and self.sessions.is_current(item)]
+        if any(isinstance(item, Nudge) for item in items):
+            self.nudged = True
+            self._look_again()
+            self.sessions.retry_now()
+        self._store_packed([item for item in items if isinstance(item, Packed)])
+        if came:
+            news = hearing.take(
+                self.state, self.sessions, self.archive, self.on_log, [each.item for each in came]
+            )
+            self.dirty = self.dirty or news.dirty
+            self.unplaced = self.unplaced or news.unplaced
+            self.world = None if news.rewound else self.world
+        self.dirty = hearing.catch_up(self.sessions) or self.dirty or self._placement_is_due()
+        self.dirty = hearing.give_up(self.state, self.sessions) or self.dirty
+        return bool(items)
+
+    def _placement_is_due(self) -> bool:
+        """Whether placement was put off, and the time for first contacts is over."""
+        return self.unplaced and time.monotonic() - self._began >= FIRST_CONTACT
+
+    def _store_packed(self, packed: list[Packed]) -> None:
+        for each in packed:
+            if each.error is not None:
+                raise Storage(each.error, hint="free some space; the next pass fetches the logs again")
+        if packed:
+            with self.state.transaction() as conn:
+                for each in packed:
+                    runs.archived(conn, each.run, each.log, each.message)
+            self.dirty = True
+
+
+def is_away(phase: str | None, tried_at: float | None, since: float) -> bool:
+    """Whether an agent was tried since an instant, and could not be used."""
+    return phase != phases.READY and tried_at is not None and tried_at >= since

@@ -1,0 +1,272 @@
+"""`xene run FILE`: the pipelines of a file, run here and now by an agent of their own, with no state at all.
+
+`begin` starts the agent and imports next to nothing, so that it comes up while the rest of Xene is imported. The
+agent is tethered: when this process ends, however it ends, the agent cancels what runs and removes its directory.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence
+
+from xene.errors import Storage, Unreachable, Usage, XeneError
+from xene.transport import bundle as bundles
+from xene.transport import local
+from xene.transport.base import Target
+
+if TYPE_CHECKING:
+    from xene.engine.progress import RunProgress
+    from xene.manifest.entries import Entry
+    from xene.model.run import RunOrder
+    from xene.wire.frames import Message
+
+EPOCH = 1
+LOOK_SECONDS = 0.05  # how often, at the most, a moving run is shown anew
+RECEIVE_BYTES = 256 * 1024
+
+
+class Spot(NamedTuple):
+    """A tethered agent on its way up."""
+
+    channel: local.LocalChannel
+    version: str
+
+
+class Watcher(NamedTuple):
+    """Who looks on: `moved` gets a run's JSON, `said` gets (run, task, step, attempt) and a piece of its log."""
+
+    moved: Callable[[dict[str, Any]], None]
+    said: Callable[[tuple[str, str, str, int], bytes], None]
+
+
+_early: list[Spot] = []
+
+
+def begin_early(words: Sequence[str]) -> None:
+    """Start the agent already, if the command line looks like `run FILE`. `begin` tells what is wrong, later."""
+    files = [word for word in words if word.partition(".y")[2].partition(":")[0] in ("aml", "ml")]
+    if any(os.path.isfile(word) or os.path.isfile(word.rpartition(":")[0]) for word in files):
+        try:
+            _early.append(_start())
+        except (XeneError, OSError):
+            pass  # begin() tries again, where it can be told
+
+
+def begin() -> Spot:
+    """The agent, started now or early. Raises Unreachable where not even its process can be started."""
+    return _early.pop() if _early else _start()
+
+
+def _start() -> Spot:
+    bundle = bundles.build()
+    home = _home()
+    name = f"spot-{os.getpid()}-{os.urandom(4).hex()}"
+    target = Target("local", None, home=home, state=name)
+    return Spot(local.start(target, bundle, tethered=True), bundle.sha)
+
+
+def _home() -> str:
+    """A directory of this user below the temporary one. It stays, empty but for the agent's unpacked code."""
+    base = os.environ.get("TMPDIR") or "/tmp"
+    home = os.path.join(base, f"xene-{os.geteuid()}")
+    try:
+        os.mkdir(home, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise Storage(
+            f"{home} cannot be made: {error.strerror}", hint="set TMPDIR to a directory that you may write to"
+        ) from None
+    found = os.lstat(home)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise Unreachable(
+            f"{home} is not a private directory of yours",
+            hint="remove it, or set TMPDIR to another directory",
+        )
+    return home
+
+
+def orders(
+    entries: Sequence[Entry], pipeline: str | None, given: Mapping[str, object], now: float
+) -> list[RunOrder]:
+    """The runs that a file asks for. Raises Usage where it holds no workflow, or more than one."""
+    import json
+
+    from xene.model import codec, ids
+    from xene.model.run import RunOrder
+    from xene.plan import fires
+
+    found = [entry for entry in entries if entry.kind == "Workflow"]
+    if len(found) != 1:
+        raise Usage(
+            f"the file holds {len(found) or 'no'} workflows, and 'run FILE' wants one",
+            hint="apply it, then run each by its name: xene apply FILE; xene run WORKFLOW",
+        )
+    data = json.loads(found[0].text)
+    workflow = codec.workflow_from_json(data)
+    declared = {name: one.params for name, one in workflow.pipelines.items()}
+    made = []
+    for start in fires.starts(workflow.name, declared, pipeline, given):
+        spec = codec.executable_spec(data, start.pipeline)
+        order = RunOrder(
+            id=ids.run_id(now, os.urandom(8)),
+            workflow=workflow.name,
+            pipeline=start.pipeline,
+            revision=codec.digest(spec),
+            spec=spec,
+            params=start.params,
+            trigger="manual",
+            created_at=now,
+            agent="local",
+            agent_env={},
+            agent_labels={},
+        )
+        made.append(order)
+    return made
+
+
+def carry_out(spot: Spot, wanted: Sequence[RunOrder], watcher: Watcher | None) -> list[dict[str, Any]]:
+    """Run them to their end; the JSON of each. The first Ctrl-C cancels, a second one kills."""
+    driving = _Driving(spot, wanted, watcher)
+    asked = 0
+    while not driving.finished:
+        try:
+            driving.take()
+        except KeyboardInterrupt:
+            asked += 1
+            driving.cancel(kill=asked > 1)
+    return driving.leave()
+
+
+class _Driving:
+    """One conversation with the tethered agent."""
+
+    def __init__(self, spot: Spot, wanted: Sequence[RunOrder], watcher: Watcher | None) -> None:
+        from xene.wire import frames, messages
+
+        self._channel = spot.channel.ready()
+        self._decoder = frames.Decoder()
+        self._watcher = watcher
+        self._orders = {order.id: order for order in wanted}
+        self._runs: dict[str, RunProgress] = {}
+        self._moved: dict[str, None] = {}
+        self._followed: set[str] = set()
+        self._shown_at = 0.0
+        self._fire = wanted[0].id
+        self._say(messages.hello_from_control(EPOCH, "control", spot.version, None, 0))
+        for number, order in enumerate(wanted):
+            self._say(messages.start(EPOCH, order.to_json()))
+            if watcher is not None:
+                self._say(messages.follow(EPOCH, number, order.id, live=True))
+
+    @property
+    def finished(self) -> bool:
+        """Whether every run has ended and every log was seen."""
+        ended = len(self._runs) == len(self._orders) and all(run.ended for run in self._runs.values())
+        return ended and (self._watcher is None or len(self._followed) == len(self._orders))
+
+    def take(self) -> None:
+        """Wait for what the agent says next. Raises Unreachable where it is gone."""
+        data = self._channel.recv(RECEIVE_BYTES)
+        if not data:
+            raise Unreachable(
+                "the local agent has ended before the run had", hint=self._channel.complaint().strip()[-300:]
+            )
+        for message, blob in self._decoder.feed(data):
+            self._hear(message, blob)
+        self._show(time.monotonic())
+
+    def _hear(self, message: Message, blob: bytes) -> None:
+        from xene.engine.progress import begin, fold
+
+        kind = message["type"]
+        if kind == "events":
+            for event in message["events"]:
+                run = event.get("run")
+                if event["type"] == "run.accepted":
+                    self._runs[run] = begin({**event, "order": self._orders[run].to_json()})
+                elif run in self._runs:
+                    fold(self._runs[run], event)
+                    self._moved[run] = None
+        elif kind == "log" and self._watcher is not None:
+            source = (message["run"], message["task"], message["step"], message["attempt"])
+            self._watcher.said(source, blob)
+        elif kind == "followed":
+            self._followed.add(message["run"])
+        elif kind in ("refused", "failed"):
+            raise Unreachable(f"the local agent refuses: {message['message']}")
+
+    def _show(self, now: float) -> None:
+        if self._watcher is None or not self._moved:
+            return
+        if now - self._shown_at >= LOOK_SECONDS or any(self._runs[run].ended for run in self._moved):
+            for run in self._moved:
+                self._watcher.moved(self._json(run))
+            self._moved.clear()
+            self._shown_at = now
+
+    def cancel(self, kill: bool) -> None:
+        """Tell the agent; it goes on to say how the runs end."""
+        from xene.wire import messages
+
+        word = "killing it" if kill else "cancelling; Ctrl-C again kills"
+        print(f"\n{word}", file=sys.stderr, flush=True)
+        for run in self._orders:
+            self._say(messages.cancel(EPOCH, run, kill))
+
+    def leave(self) -> list[dict[str, Any]]:
+        """End the agent, and wait until it is gone with all that it had; the runs as JSON."""
+        from xene.wire import messages
+
+        self._say(messages.stop(EPOCH))
+        try:
+            while self._channel.recv(RECEIVE_BYTES):
+                pass
+        except Unreachable:
+            pass  # gone: that is what was waited for
+        self._channel.close()
+        return [self._json(run) for run in self._orders]
+
+    def _say(self, message: Message) -> None:
+        from xene.wire import frames
+
+        self._channel.send(frames.encode(message))
+
+    def _json(self, run: str) -> dict[str, Any]:
+        return run_json(self._runs[run], self._fire)
+
+
+def run_json(run: RunProgress, fire: str) -> dict[str, Any]:
+    """A run in the JSON of SPEC 4, from its progress alone."""
+    from xene.engine.progress import view
+    from xene.model.units import rfc3339
+
+    def instant(at: float | None) -> str | None:
+        return None if at is None else rfc3339(at)
+
+    order = run.order
+    return {
+        "id": order.id,
+        "workflow": order.workflow,
+        "pipeline": order.pipeline,
+        "phase": run.phase,
+        "lastKnownPhase": run.phase,
+        "phaseSince": instant(run.finished_at or run.started_at or run.accepted_at),
+        "reason": run.reason,
+        "message": run.message,
+        "agent": order.agent,
+        "trigger": order.trigger,
+        "fire": fire,
+        "slot": None,
+        "params": dict(order.params),
+        "revision": order.revision,
+        "attempt": 1,
+        "log": "gone" if run.ended else None,
+        "createdAt": instant(order.created_at),
+        "startedAt": instant(run.started_at),
+        "finishedAt": instant(run.finished_at),
+        "tasks": view(run),
+    }

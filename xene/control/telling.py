@@ -1,0 +1,129 @@
+"""What a pass decided, as rows and as messages: intents are stored first, then the agents are told.
+
+Called by `control.passes`: `carry_out` inside the pass's transaction, `send` once that is on disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Iterable, Mapping, NamedTuple
+
+from xene.control.archive import Archive
+from xene.control.sessions import Sessions
+from xene.control.world import World
+from xene.plan.dispatch import Decisions
+from xene.plan.orders import Orders
+from xene.store import agents, runs
+from xene.wire import messages
+from xene.wire.frames import Message
+
+NEVER_STARTED = "it never started, so there is no log"
+
+
+class Letter(NamedTuple):
+    """What one agent is told. `stop`: it is done and goes."""
+
+    agent: str
+    messages: list[Message]
+    orders: Orders
+    stop: bool = False
+
+
+def carry_out(
+    conn: sqlite3.Connection, now: float, sessions: Sessions, seen: World, decisions: Decisions
+) -> list[Letter]:
+    """Store everything that was decided; give what is to be sent when it is on disk."""
+    agents.unhold(conn, [(*_split(key), agent) for agent, key in decisions.void_holdings])
+    agents.intend(conn, [(*_split(key), agent) for agent, key in decisions.new_holdings])
+    for lost in decisions.end:
+        runs.end(conn, now, lost.run, lost.reason, lost.message, log="gone")
+        runs.archived(conn, lost.run, "gone", NEVER_STARTED)
+    for run in decisions.forget:
+        runs.released(conn, run)
+    confirmed = {(held.agent, held.key): held.observed for held in seen.held} if decisions.orders else {}
+    letters = [
+        _letter(conn, now, sessions.epoch, seen, confirmed, name, orders)
+        for name, orders in decisions.orders.items()
+    ]
+    return letters + _farewells(conn, sessions, seen, decisions.gone)
+
+
+def _letter(
+    conn: sqlite3.Connection,
+    now: float,
+    epoch: int,
+    seen: World,
+    confirmed: Mapping[tuple[str, str], str | None],
+    name: str,
+    orders: Orders,
+) -> Letter:
+    """One agent's orders as messages, in the order in which they hold: assign, starts, cancels, releases."""
+    out: list[Message] = []
+    if orders.assign is not None:
+        wanted = orders.assign.all
+        missing = [key for key, revision in wanted.items() if confirmed.get((name, key)) != revision]
+        out.append(messages.assign(epoch, wanted, orders.assign.capacity, missing))
+    if orders.starts:
+        runs.sent(conn, now, str(seen.rows[name].journal), orders.starts)
+        out += [messages.start(epoch, order.to_json()) for order in runs.orders(conn, orders.starts)]
+    out += [messages.cancel(epoch, run, kill) for run, kill in orders.cancels]
+    if orders.release_runs or orders.release_workspaces:
+        out.append(messages.release(epoch, list(orders.release_runs), list(orders.release_workspaces)))
+        for run in orders.release_workspaces:
+            runs.workspace_dropped(conn, run)
+    return Letter(name, out, orders)
+
+
+def _farewells(
+    conn: sqlite3.Connection, sessions: Sessions, seen: World, gone: Iterable[str]
+) -> list[Letter]:
+    """Agents that are done: stopped and forgotten. One that has a daemon must be reached for that."""
+    letters = []
+    for name in gone:
+        if not is_droppable(sessions, seen, name):
+            continue
+        if seen.rows[name].journal is not None:
+            letters.append(Letter(name, [messages.stop(sessions.epoch)], Orders(), stop=True))
+        agents.drop(conn, name)
+    return letters
+
+
+def is_droppable(sessions: Sessions, seen: World, name: str) -> bool:
+    """Whether an agent that is done can be forgotten now: it has no daemon, or can be told to stop it."""
+    link = sessions.links.get(name)
+    return seen.rows[name].journal is None or (link is not None and link.up)
+
+
+def orphans(seen: World) -> list[tuple[str, str]]:
+    """Ended runs whose logs nobody can send any more, and why."""
+    return [
+        (run.id, "its agent lost it, or is gone")
+        for run in seen.runs
+        if run.ended and not run.archived and _journal_of(seen, run.agent) != run.sent_journal
+    ]
+
+
+def _journal_of(seen: World, name: str) -> str | None:
+    row = seen.rows.get(name)
+    return None if row is None else row.journal
+
+
+def send(sessions: Sessions, archive: Archive, letters: Iterable[Letter]) -> None:
+    """Tell the agents what is on disk now. One that has gone down meanwhile is told on its next connection."""
+    for letter in letters:
+        for message in letter.messages:
+            sessions.send(letter.agent, message)
+        if letter.stop:
+            sessions.drop(letter.agent)
+            continue
+        link = sessions.link(letter.agent)
+        link.told = link.told.plus(letter.orders)
+        for run in letter.orders.collect:
+            request, offsets = archive.begin(letter.agent, run)
+            follow = messages.follow(sessions.epoch, request, run, live=False, offsets=offsets)
+            sessions.send(letter.agent, follow)
+
+
+def _split(key: str) -> tuple[str, str]:
+    workflow, _, pipeline = key.partition("/")
+    return workflow, pipeline

@@ -1,0 +1,67 @@
+"""What a pass sees: the rows of the state and the connections, as the values that `plan` decides over."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+from xene.control.sessions import Link
+from xene.model import phases
+from xene.plan.orders import AgentView, Assigned, Held, Orders, RunView
+from xene.store import agents, pipelines, runs
+from xene.store.agents import Agent
+
+
+class World(NamedTuple):
+    """One moment. `rows` are all agents by name; the rest is what `plan.dispatch` takes."""
+
+    rows: dict[str, Agent]
+    agents: list[AgentView]
+    assigned: list[Assigned]
+    held: list[Held]
+    runs: list[RunView]
+
+
+def read(conn: sqlite3.Connection, links: dict[str, Link]) -> World:
+    """All of it, from an open transaction or snapshot."""
+    rows = {row.name: row for row in agents.every(conn)}
+    return World(
+        rows,
+        [_agent(row, links.get(row.name)) for row in rows.values()],
+        [
+            Assigned(f"{row.workflow}/{row.name}", row.agent, row.revision)
+            for row in pipelines.every(conn)
+            if row.agent is not None and row.phase == phases.SCHEDULED
+        ],
+        [
+            Held(f"{row.workflow}/{row.pipeline}", row.agent, row.observed_revision)
+            for row in agents.holdings(conn)
+        ],
+        [run_view(row) for row in runs.unsettled(conn)],
+    )
+
+
+def _agent(row: Agent, link: Link | None) -> AgentView:
+    capacity = row.spec.get("capacity")
+    if link is None:
+        return AgentView(row.name, False, row.journal, row.leaving, capacity, False, Orders())
+    return AgentView(row.name, link.up, row.journal, row.leaving, capacity, link.caught_up, link.told)
+
+
+def run_view(row: runs.Open) -> RunView:
+    """A run that control is not done with."""
+    return RunView(
+        id=row.id,
+        key=f"{row.workflow}/{row.pipeline}",
+        agent=row.agent,
+        phase=row.phase,
+        wish=row.wish,
+        wish_seen=row.wish_seen,
+        sent_journal=row.sent_journal,
+        known=bool(row.known),
+        ended=bool(row.ended),
+        archived=bool(row.archived),
+        released=bool(row.released),
+        workspace_dropped=bool(row.workspace_dropped),
+        newer_ended=bool(row.newer_ended),
+    )

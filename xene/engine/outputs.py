@@ -1,0 +1,45 @@
+"""What a step wrote to `$XENE_OUTPUT`: `name=value` lines and `name<<EOF` blocks. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict
+
+MAX_BYTES = 1024 * 1024
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+def parse_outputs(data: bytes) -> Dict[str, str]:
+    """The outputs in `data`; a later one wins. Raises ValueError, naming the line."""
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"the step wrote {len(data)} bytes of outputs, more than {MAX_BYTES}")
+    try:
+        lines = data.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the outputs are not UTF-8 (byte {error.start})") from None
+    found: Dict[str, str] = {}
+    at = 0
+    while at < len(lines):
+        line, number = lines[at], at + 1
+        at += 1
+        if not line.strip():
+            continue
+        name, equals, value = line.partition("=")
+        block, arrow, end = line.partition("<<")
+        if arrow and "=" not in block:
+            name, value, at = block, *_block(lines, at, end, number)
+        elif not equals:
+            raise ValueError(f"line {number} of the outputs is neither name=value nor name<<EOF")
+        if not _NAME.match(name):
+            raise ValueError(
+                f"line {number} of the outputs has the name {name[:80]!r}: use letters, digits, _ and -"
+            )
+        found[name] = value
+    return found
+
+
+def _block(lines: list[str], at: int, end: str, number: int) -> tuple[str, int]:
+    for stop in range(at, len(lines)):
+        if lines[stop] == end:
+            return "\n".join(lines[at:stop]), stop + 1
+    raise ValueError(f"line {number} of the outputs opens a block that no line '{end[:80]}' closes")

@@ -1,0 +1,1 @@
+"""The YAML edge: files in, frozen objects and located problems out."""

@@ -1,0 +1,51 @@
+"""The codes of all problems, with a sentence each: the one list that messages, tests and docs share.
+
+A code is part of what users and tools rely on: it is never renamed. Data only.
+"""
+
+from __future__ import annotations
+
+CODES = {
+    # reading a file
+    "not-a-file": "A manifest is no plain file (but a device, a pipe, a dead link), or cannot be read.",
+    "link-out": "A link leads out of the root of the repository.",
+    "too-large": "A file, or what is in it, is larger than Xene reads.",
+    "too-deep": "Mappings and lists are nested deeper than Xene reads.",
+    "too-many-aliases": "Aliases would blow the file up to many times its size.",
+    "not-utf8": "The file is not UTF-8.",
+    "control-character": "The file holds NUL, an escape or another control character.",
+    "bad-ignore": "A line of .xeneignore is no gitignore pattern.",
+    # YAML
+    "yaml-syntax": "The text is not YAML.",
+    "duplicate-key": "A key stands twice in one mapping.",
+    "unsupported-tag": "A YAML tag other than YAML's own (!!str, !!int, !!map and so on).",
+    "merge-key": "The merge key << is not part of YAML 1.2 and is not read.",
+    "unknown-alias": "An alias has no anchor before it, or is inside its own anchor.",
+    "quote-it": "A text that YAML would change or lose: it wants quotes.",
+    # the schema
+    "unknown-kind": "No such kind of object, or no such apiVersion.",
+    "unknown-key": "No such key here.",
+    "not-yet": "A part of the language that this version of Xene does not have yet.",
+    "missing-key": "A key that must be here is not.",
+    "wrong-type": "The value is of another type than is wanted here.",
+    "wrong-value": "The value is of the right type, but not one that is allowed here.",
+    "bad-name": "A name that breaks the rule for names of this sort.",
+    "bad-duration": "Not a duration such as 90s or 1h30m.",
+    "bad-pattern": "A param's pattern is no RE2 pattern, or its default or a value of its enum does not match it.",
+    "bad-path": "A directory that is not inside the workspace.",
+    # meaning
+    "duplicate-object": "Two objects of one kind have the same name.",
+    "duplicate-name": "Two steps of one task have the same name.",
+    "unknown-task": "A task needs a task that the pipeline does not have.",
+    "cycle": "Tasks need each other in a circle.",
+    "unknown-context": "A task names a context that the pipeline does not declare.",
+    "unknown-param": "A template names a param that the pipeline does not declare.",
+    "unknown-output": "A template names an output that the task does not declare.",
+    "unknown-reference": "A template names something that does not exist.",
+    "not-upstream": "A template names an output of a task that need not have ended by then.",
+    "param-clash": "Two params would have the same environment variable.",
+    "pasted-into-script": "A template inside a script: data would become code.",
+    "bad-template": "A template that cannot be read, or stands where none is allowed.",
+    "unresolved-reference": "An object that is referred to is found neither in the repository nor in the state.",
+    "too-many-problems": "The file has more problems than are listed.",
+}

@@ -1,0 +1,134 @@
+"""The manifest reference, `docs/manifest.md`: made from the schemas, so that it says what validation does.
+
+    python -m xene.manifest.reference > docs/manifest.md
+
+A test compares the page with the file. Only prose about files, YAML and templates is written here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator
+
+from xene.manifest import later, schema
+from xene.manifest.codes import CODES
+from xene.manifest.files import MAX_BYTES
+
+_INTRO = """\
+# Manifests
+
+<!-- Made by `python -m xene.manifest.reference` from schemas/*.json. Do not edit. -->
+
+What may stand in a manifest, key by key. `xene explain workflow.spec.pipelines` says the same in a terminal,
+`xene schema workflow` prints the JSON schema for an editor, `xene validate PATH` checks files.
+
+## Files
+
+- Below a directory every `*.yaml` and `*.yml` is read, at any depth, sorted by path; a file may hold several
+  documents. Names that begin with `.` are skipped, and what `.xeneignore` beside `xene.yaml` names (gitignore
+  syntax).
+- The nearest `xene.yaml` at or above the path names the *source* that owns the objects; without one the source
+  is the real path of the directory. Applying less than the source's root never prunes.
+- Links inside the root are followed, each file is read once. A link out of the root is an error.
+- A file is UTF-8 and has at most {size}Mi.
+- Every object has `apiVersion: xene/v1`, a `kind` and a `metadata.name`; two objects of one kind must not have the
+  same name.
+
+## YAML
+
+Xene reads YAML 1.2 (core schema).
+
+- A plain number or boolean where text is meant is taken as it is written: `8080`, `1.5`, `true`. What YAML would
+  change is an error that says to quote it: `1.10`, `012`, `1e3`, `0x1F`, `True`, a date, nothing at all.
+  `no`, `yes`, `on` and `off` are texts.
+- Inside `{{}}` and `[]` a text that holds `:`, `?`, `,` or a template wants quotes.
+- Anchors and aliases may share whole values inside one document. The merge key `<<` is not part of YAML 1.2 and is
+  refused; so are tags other than YAML's own. Unknown keys and duplicate keys are errors.
+- Values nest at most 64 deep; a file holds at most 250,000 of them; aliases may add a mebibyte to it.
+
+## Templates
+
+`${{{{ }}}}` takes a name and is replaced by its value when the step starts:
+
+| name | value | may be used in |
+|---|---|---|
+| `params.NAME` | an input of the pipeline | env of pipeline, context, task, step; `workDir`; `exec`; env of the \
+workflow if every pipeline declares it |
+| `tasks.TASK.outputs.NAME` | an output of a task that is upstream through `needs` | env of task and step; \
+`workDir` of a step; `exec` |
+| `run.id` | the run's id | everywhere here |
+| `agent.name` | the agent's name | everywhere here |
+| `agent.labels.KEY`, `agent.labels['a/b']` | a label of the agent | everywhere here |
+
+Nothing is ever pasted into a script: a template inside `run` or `shell` is an error. Put the value into `env` and
+use the variable. In `exec` a template must be a whole argument. Templates stand nowhere else.
+"""
+
+
+_TITLES = {"WorkflowSpec": "`spec` of a Workflow", "AgentSpec": "`spec` of an Agent"}
+
+
+def page() -> str:
+    """The whole page, as Markdown."""
+    parts = [_INTRO.format(size=MAX_BYTES >> 20)]
+    for kind in (*schema.KINDS, schema.SOURCE):
+        parts.append("\n".join(_kind(kind)))
+    parts.append("\n".join(_later()))
+    parts.append("\n".join(_codes()))
+    return "\n".join(parts)
+
+
+def _kind(kind: str) -> Iterator[str]:
+    root = schema.read(kind)
+    title = "xene.yaml" if kind == schema.SOURCE else kind
+    yield f"## {title}\n\n{root['description']}\n"
+    for path, place in _places(kind, root, kind.lower() if kind != schema.SOURCE else "xene"):
+        if "." in path:
+            yield f"### `{path}`\n\n{place.get('description', '')}\n"
+        yield from _table(kind, place)
+
+
+def _places(kind: str, place: schema.Schema, path: str) -> Iterator[tuple[str, schema.Schema]]:
+    """Every place below `place` that has keys of its own, under the path by which `explain` knows it."""
+    if place.get("properties"):
+        yield path, place
+    for name, value in place.get("properties", {}).items():
+        below, whole = f"{path}.{name}", schema.follow(kind, value)
+        while not whole.get("properties") and (inner := schema.inner(kind, whole)) is not None:
+            whole = inner
+        yield from _places(kind, whole, below)
+
+
+def _table(kind: str, place: schema.Schema) -> Iterator[str]:
+    yield "| key | type | default | |\n|---|---|---|---|"
+    for child in schema.children(kind, place):
+        default = (
+            "required" if child.required else "" if child.default is None else f"`{_plain(child.default)}`"
+        )
+        yield f"| `{child.name}` | {child.type} | {default} | {child.description.replace('|', chr(92) + '|')} |"
+    yield ""
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _later() -> Iterator[str]:
+    yield "## Not yet\n\nThese are known, refused, and will come with later versions:\n"
+    yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
+    for title, keys in later.KEYS.items():
+        yield f"- {_TITLES.get(title, title.lower())}: " + ", ".join(f"`{key}`" for key in sorted(keys))
+    yield "- in templates: " + ", ".join(f"`{word}`" for word in later.REFERENCES)
+    yield "- connectors with conditions in `needs`\n"
+
+
+def _codes() -> Iterator[str]:
+    yield "## Problems\n\nEvery problem is told as `file:line:col: code: message`.\n"
+    yield "| code | means |\n|---|---|"
+    for code, meaning in CODES.items():
+        yield f"| `{code}` | {meaning} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    print(page(), end="")

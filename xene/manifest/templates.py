@@ -1,0 +1,202 @@
+"""Where `${{ }}` may stand in a workflow, and whether what it names is there. Pure.
+
+Called by `checks`, only for files that hold a template at all. Nothing is ever pasted into a script: a template
+in `run` or `shell` is a problem, and in `exec` it fills a whole argument.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping
+
+from xene.engine.expressions import OPEN, ExpressionError, Reference, parse
+from xene.manifest import later
+from xene.manifest.findings import Finding, Path
+from xene.manifest.graph import Upstream
+from xene.manifest.problems import closest, did_you_mean, listed, quoted
+
+_SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
+_SCRIPT_OPTION = re.compile(r"-[A-Za-z]*c\Z")
+_REFERENCE = re.compile(r"\$\{\{\s*([A-Za-z_][\w.\-\[\]']*)\s*\}\}")
+_TAKEN = ("HOME", "IFS", "LANG", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
+_ROOTS = ("params", "tasks", "run", "agent")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a template at some place may name. `outputs` None: no tasks; `where` is said when it asks for them."""
+
+    params: frozenset[str]
+    where: str
+    outputs: Mapping[str, tuple[str, ...]] | None = None
+    upstream: Upstream | None = None
+    task: str = ""
+    shared_params: bool = False  # whether they are only those that every pipeline declares
+
+
+def in_value(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
+    """Check the templates of an env value or a workDir."""
+    if not isinstance(text, str) or OPEN not in text:
+        return
+    try:
+        parts = parse(text)
+    except ExpressionError as error:
+        nth = text.count(OPEN, 0, error.offset + 1) - 1
+        yield Finding(path, "bad-template", _in_words(error, text), _hint(error), nth=max(0, nth))
+        return
+    references = [part for part in parts if isinstance(part, Reference)]
+    for nth, reference in enumerate(references):
+        for finding in _reference(reference, path, reach):
+            yield finding._replace(nth=nth)
+
+
+def _in_words(error: ExpressionError, text: str) -> str:
+    rest = text[error.offset : error.offset + 40]
+    return error.message + (f", not {quoted(rest)}" if error.message.startswith("only a name") else "")
+
+
+def _hint(error: ExpressionError) -> str:
+    if error.message.startswith("only a name"):
+        return "operators and functions are not in this version of Xene yet"
+    return "write it like ${{ params.NAME }} or ${{ tasks.TASK.outputs.NAME }}"
+
+
+def in_argument(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
+    """Check an argument of `exec`: one template and nothing else, or none."""
+    if not isinstance(text, str) or OPEN not in text:
+        return
+    try:
+        parts = parse(text)
+    except ExpressionError:
+        parts = ()
+    if len(parts) > 1:
+        message = "in 'exec' a template must be a whole argument"
+        yield Finding(
+            path, "bad-template", message, "make it an argument of its own, or build the text in 'env'", nth=0
+        )
+    else:
+        yield from in_value(text, path, reach)
+
+
+def in_arguments(arguments: list[Any], path: Path, reach: Reach) -> Iterator[Finding]:
+    """Check all of `exec`: no template may be the script of a shell."""
+    program = str(arguments[0]).rpartition("/")[2] if arguments else ""
+    for index, text in enumerate(arguments):
+        before = arguments[index - 1] if index else ""
+        pasted = program in _SHELLS and isinstance(before, str) and _SCRIPT_OPTION.match(before)
+        if pasted and isinstance(text, str) and OPEN in text:
+            yield in_script(text, (*path, index), "a script")
+        else:
+            yield from in_argument(text, (*path, index), reach)
+
+
+def in_script(text: str, path: Path, where: str) -> Finding:
+    """The problem of a template in `run` or `shell`, with the way to write it."""
+    match = _REFERENCE.search(text)
+    name = match.group(1) if match else "params.NAME"
+    variable = re.sub(r"[^A-Za-z0-9]+", "_", name.rpartition(".")[2]).strip("_").upper() or "VALUE"
+    variable = variable if not variable[0].isdigit() else "V_" + variable
+    variable = variable + "_VALUE" if variable in _TAKEN else variable
+    hint = (
+        f'put it into the environment, env: {{{variable}: "${{{{ {name} }}}}"}}, and write "${variable}" here'
+    )
+    return Finding(
+        path, "pasted-into-script", f"nothing is pasted into {where}: data would become code", hint, nth=0
+    )
+
+
+def elsewhere(path: Path) -> Finding:
+    """The problem of a template at a place where none is rendered."""
+    name = next((key for key in reversed(path) if isinstance(key, str)), "")
+    message = f"a template is not allowed in {quoted(name)}"
+    return Finding(
+        path, "bad-template", message, "templates may stand in env values, in workDir and in exec", nth=0
+    )
+
+
+# -- what a template names
+
+
+def _reference(reference: Reference, path: Path, reach: Reach) -> Iterator[Finding]:
+    root, rest = reference.path[0], reference.path[1:]
+    if root == "params":
+        yield from _param(rest, path, reach)
+    elif root == "tasks":
+        yield from _output(rest, path, reach)
+    elif root == "run":
+        yield from _fixed("run", rest, path, ("id",), ("outcome",))
+    elif root == "agent":
+        if len(rest) != 2 or rest[0] != "labels":
+            yield from _fixed("agent", rest, path, ("name", "labels.KEY"), ())
+    elif root in later.REFERENCES:
+        yield Finding(path, "not-yet", f"{quoted(root)} in templates {later.NOT_YET}")
+    else:
+        near = closest(root, _ROOTS)
+        meant = near and ".".join((near, *rest))
+        hint = f"did you mean {quoted(meant)}?" if meant else f"a name begins with {listed(_ROOTS, 'or')}"
+        yield Finding(path, "unknown-reference", f"there is no {quoted(reference.text)}", hint)
+
+
+def _fixed(root: str, rest: Path, path: Path, known: Path, soon: Path) -> Iterator[Finding]:
+    name = ".".join(rest)
+    if name in known and "." not in name:
+        return
+    if name in soon:
+        yield Finding(path, "not-yet", f"{quoted(f'{root}.{name}')} {later.NOT_YET}")
+        return
+    options = [f"{root}.{option}" for option in known]
+    shown = root if not rest else f"{root}.{name}"
+    yield Finding(path, "unknown-reference", f"there is no {quoted(shown)}", did_you_mean(shown, options))
+
+
+def _param(rest: tuple[str, ...], path: Path, reach: Reach) -> Iterator[Finding]:
+    if len(rest) != 1:
+        yield Finding(path, "unknown-reference", "a param is named like ${{ params.NAME }}")
+        return
+    name = rest[0]
+    if name in reach.params:
+        return
+    if reach.shared_params:
+        message = (
+            f"{reach.where} may use only params that every pipeline declares, which {quoted(name)} is not"
+        )
+        otherwise = "move the variable to the env of the pipelines that declare the param"
+    else:
+        message, otherwise = f"the pipeline has no param {quoted(name)}", "declare it in 'params'"
+    yield Finding(path, "unknown-param", message, did_you_mean(name, reach.params, otherwise))
+
+
+def _output(rest: tuple[str, ...], path: Path, reach: Reach) -> Iterator[Finding]:
+    if reach.outputs is None:
+        hint = "use it in the env of the task or the step that needs it"
+        yield Finding(path, "unknown-reference", f"{reach.where} cannot use outputs of tasks", hint)
+        return
+    task, outputs = rest[0] if rest else "", reach.outputs
+    if len(rest) == 2 and rest[1] in ("outcome", "steps") and task in outputs:
+        yield Finding(path, "not-yet", f"{quoted('tasks.' + task + '.' + rest[1])} {later.NOT_YET}")
+    elif len(rest) != 3 or rest[1] != "outputs":
+        yield Finding(path, "unknown-reference", "an output is named like ${{ tasks.TASK.outputs.NAME }}")
+    elif task not in outputs:
+        hint = did_you_mean(task, [name for name in outputs if name != reach.task])
+        yield Finding(path, "unknown-task", f"there is no task {quoted(task)} in this pipeline", hint)
+    elif task == reach.task:
+        message = "a task's outputs are there only when it has ended"
+        hint = "steps of one task share files: write the value to a file in the workspace"
+        yield Finding(path, "not-upstream", message, hint)
+    else:
+        yield from _declared(task, rest[2], path, reach)
+
+
+def _declared(task: str, output: str, path: Path, reach: Reach) -> Iterator[Finding]:
+    declared = (reach.outputs or {})[task]
+    if output not in declared:
+        message = f"the task {quoted(task)} declares no output {quoted(output)}"
+        hint = did_you_mean(output, declared, f"it declares {listed(declared)}" if declared else "")
+        yield Finding(path, "unknown-output", message, hint or f"declare it: outputs: [{output}]")
+    upstream = reach.upstream
+    if upstream is not None and upstream.known(reach.task) and not upstream.holds(reach.task, task):
+        message = f"the task {quoted(task)} need not have ended before {quoted(reach.task)} starts"
+        yield Finding(
+            path, "not-upstream", message, f"add {quoted(task)} to the 'needs' of {quoted(reach.task)}"
+        )

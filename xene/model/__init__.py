@@ -1,0 +1,1 @@
+"""What things are: frozen, normalised values. Ships to hosts; pure."""

@@ -1,0 +1,54 @@
+"""The states of everything, and the reasons that Xene itself gives. Names are final (SPEC 3). Pure."""
+
+from __future__ import annotations
+
+# Pipelines (control side)
+SCHEDULED = "Scheduled"
+NOT_SCHEDULED = "NotScheduled"
+
+# Runs
+QUEUED = "Queued"
+STARTING_UP = "StartingUp"
+RUNNING = "Running"
+SHUTTING_DOWN = "ShuttingDown"
+SUCCESS = "Success"
+ERROR = "Error"
+UNKNOWN = "Unknown"
+RUN_PHASES = (QUEUED, STARTING_UP, RUNNING, SHUTTING_DOWN, SUCCESS, ERROR, UNKNOWN)
+ENDED = frozenset({SUCCESS, ERROR})
+
+# Tasks and steps: RUNNING, SUCCESS, ERROR and
+NOT_EXECUTED = "NotExecuted"
+
+# Agents
+READY = "Ready"
+NOT_READY = "NotReady"
+UNTRUSTED = "Untrusted"
+UNREACHABLE = "Unreachable"
+
+# Reasons of steps, tasks and runs
+STEP_FAILED = "StepFailed"
+TASK_FAILED = "TaskFailed"
+TIMEOUT = "Timeout"
+CANCELLED = "Cancelled"
+KILLED = "Killed"
+OMITTED = "Omitted"
+SKIPPED = "Skipped"
+AGENT_LOST = "AgentLost"
+STATE_RESTORED = "StateRestored"  # the state is an older copy: how the run ended is not known any more
+HOST_REBOOTED = "HostRebooted"
+EXIT_UNKNOWN = "ExitUnknown"  # the process is gone and left no exit code: killed from outside
+OUTPUT_MISSING = "OutputMissing"
+OUTPUT_UNDECLARED = "OutputUndeclared"
+OUTPUT_INVALID = "OutputInvalid"
+WORK_DIR_MISSING = "WorkDirMissing"
+EXPRESSION_FAILED = "ExpressionFailed"
+START_FAILED = "StartFailed"  # the command could not be started: not found, not executable
+WAITING_FOR_CAPACITY = "WaitingForCapacity"
+
+# Reasons of pipelines
+NO_AGENT_MATCHES = "NoAgentMatches"
+NO_CAPACITY = "NoCapacity"
+NO_AGENT_READY = "NoAgentReady"
+AGENT_BEHIND = "AgentBehind"
+MOVING = "Moving"

@@ -1,0 +1,1 @@
+"""Decides on the control host: diff, placement, dispatch, explanation. Pure; `now` is an argument."""

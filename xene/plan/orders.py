@@ -1,0 +1,124 @@
+"""What a pass sees of agents and runs, and what it may tell an agent: the values of `plan.dispatch`.
+
+Made from rows by `control`, read by `plan.dispatch`, `plan.recovery` and `plan.retention`. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Mapping, NamedTuple, TypeVar
+
+_T = TypeVar("_T")
+
+CANCEL = "cancel"
+KILL = "kill"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The whole set that belongs to an agent, `WORKFLOW/PIPELINE`: revision; and its capacity, where declared."""
+
+    all: Mapping[str, str]
+    capacity: int | None
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What one agent is told, in this order. Everything is idempotent there, so saying it twice does no harm.
+
+    `cancels` are (run, whether to kill); `collect` are ended runs whose logs are to be fetched.
+    """
+
+    assign: Assignment | None = None
+    starts: tuple[str, ...] = ()
+    cancels: tuple[tuple[str, bool], ...] = ()
+    release_runs: tuple[str, ...] = ()
+    release_workspaces: tuple[str, ...] = ()
+    collect: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, each.name) not in (None, ()) for each in fields(self))
+
+    def plus(self, more: Orders) -> Orders:
+        """What was said after `more` was said too."""
+        return Orders(
+            more.assign or self.assign,
+            self.starts + more.starts,
+            self.cancels + more.cancels,
+            self.release_runs + more.release_runs,
+            self.release_workspaces + more.release_workspaces,
+            self.collect + more.collect,
+        )
+
+    def minus(self, told: Orders) -> Orders:
+        """What is new in it to an agent that was told `told`."""
+        return Orders(
+            None if self.assign == told.assign else self.assign,
+            _without(self.starts, told.starts),
+            _without(self.cancels, told.cancels),
+            _without(self.release_runs, told.release_runs),
+            _without(self.release_workspaces, told.release_workspaces),
+            _without(self.collect, told.collect),
+        )
+
+
+def _without(items: tuple[_T, ...], known: tuple[_T, ...]) -> tuple[_T, ...]:
+    if not items or not known:
+        return items
+    among = set(known)
+    return tuple(item for item in items if item not in among)
+
+
+class AgentView(NamedTuple):
+    """An agent. `journal` is None until it was heard once; `leaving`: its object is gone.
+
+    `capacity` is the declared one. `up`: a hello came on the present connection; `caught_up`: all events up to the
+    `last` that this hello named are stored; `told`: all that was said on this connection.
+    """
+
+    name: str
+    up: bool
+    journal: str | None
+    leaving: bool
+    capacity: int | None
+    caught_up: bool
+    told: Orders = Orders()
+
+
+class Assigned(NamedTuple):
+    """A pipeline that is Scheduled: where it belongs, and at which revision."""
+
+    key: str
+    agent: str
+    revision: str
+
+
+class Held(NamedTuple):
+    """A pipeline that an agent has, or may have. `observed` is None until it confirmed it."""
+
+    key: str
+    agent: str
+    observed: str | None
+
+
+class RunView(NamedTuple):
+    """A run that control is not done with. `phase` is the last one known, never Unknown.
+
+    `sent_journal`: to which journal of its agent it was sent (None: never). `known`: the agent reported about it.
+    `wish_seen`: which wish the agent journalled. `archived`: its log is settled, complete or not.
+    `newer_ended`: a newer run of its pipeline has ended, or the pipeline is gone.
+    """
+
+    id: str
+    key: str
+    agent: str
+    phase: str
+    wish: str | None = None
+    wish_seen: str | None = None
+    sent_journal: str | None = None
+    known: bool = False
+    ended: bool = False
+    archived: bool = False
+    released: bool = False
+    workspace_dropped: bool = False
+    newer_ended: bool = False

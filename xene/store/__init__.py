@@ -1,0 +1,1 @@
+"""The SQLite edge: desired objects and what was observed."""

@@ -1,0 +1,283 @@
+"""Runs: made, wished to end, sent, ended by control, archived. What agents report is in `store.record`.
+
+Called by `control` inside its transactions. A run's row keeps two clocks of truth: what was observed (phase,
+reason, times) and what is intended (wish, sent_at and the journal it was sent to).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any, Iterable, Mapping, NamedTuple
+
+from xene.model import phases
+from xene.model.run import RunOrder
+from xene.store import events
+from xene.store.record import end_parts, record
+
+__all__ = [
+    "Open",
+    "Status",
+    "archived",
+    "back_in_sight",
+    "create",
+    "create_fire",
+    "end",
+    "log_of",
+    "lost_sight",
+    "move",
+    "orders",
+    "record",
+    "released",
+    "sent",
+    "statuses",
+    "unsettled",
+    "wish",
+    "workspace_dropped",
+]
+
+
+def create_fire(
+    conn: sqlite3.Connection, now: float, fire: str, workflow: str, trigger: str, params: Mapping[str, Any]
+) -> None:
+    """One event that starts runs."""
+    conn.execute(
+        "INSERT INTO fires (id, workflow, trigger, params, created_at) VALUES (?, ?, ?, ?, ?)",
+        (fire, workflow, trigger, json.dumps(dict(params)), now),
+    )
+
+
+def create(
+    conn: sqlite3.Connection,
+    now: float,
+    run: str,
+    *,
+    fire: str,
+    workflow: str,
+    pipeline: str,
+    revision: str,
+    spec: Mapping[str, Any],
+    agent: str,
+    trigger: str,
+    params: Mapping[str, Any],
+) -> None:
+    """A run that is Queued, with a row for each of its tasks and their steps. `spec` is that of `revision`."""
+    row = conn.execute(
+        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, agent, trigger, params, phase,"
+        " phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run, fire, workflow, pipeline, revision, spec.get("size", 1), agent, trigger,
+            json.dumps(dict(params)), phases.QUEUED, now, now,
+        ),
+    )  # fmt: skip
+    _create_tasks(conn, int(row.lastrowid or 0), spec["pipeline"]["tasks"])
+
+
+def _create_tasks(conn: sqlite3.Connection, seq: int, tasks: Mapping[str, Any]) -> None:
+    idle = phases.NOT_EXECUTED
+    conn.executemany(
+        "INSERT INTO tasks (run, position, name, phase) VALUES (?, ?, ?, ?)",
+        [(seq, position, name, idle) for position, name in enumerate(tasks)],
+    )
+    conn.executemany(
+        "INSERT INTO steps (run, task, position, name, phase) VALUES (?, ?, ?, ?, ?)",
+        [
+            (seq, name, position, step["name"], idle)
+            for name, task in tasks.items()
+            for position, step in enumerate(task["steps"])
+        ],
+    )
+
+
+class Open(NamedTuple):
+    """A run that control still has something to do about. `phase` is the last one known.
+
+    `newer_ended`: it has ended, and so has a newer run of its pipeline, or the pipeline is gone.
+    """
+
+    seq: int
+    id: str
+    workflow: str
+    pipeline: str
+    revision: str
+    agent: str
+    phase: str
+    unknown: bool
+    ended: bool
+    wish: str | None
+    wish_seen: str | None
+    sent_journal: str | None
+    known: bool
+    archived: bool
+    released: bool
+    workspace_dropped: bool
+    log: str | None
+    newer_ended: bool
+
+
+_OPEN = (
+    "SELECT seq, id, workflow, pipeline, revision, agent, coalesce(last_known_phase, phase),"
+    " last_known_phase IS NOT NULL, ended, wish, wish_seen, sent_journal, known, archived, released,"
+    " workspace_dropped, log,"
+    " ended AND (EXISTS (SELECT 1 FROM runs n WHERE n.workflow = r.workflow AND n.pipeline = r.pipeline"
+    " AND n.seq > r.seq AND n.ended = 1)"
+    " OR NOT EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = r.workflow AND p.name = r.pipeline))"
+    " FROM runs r INDEXED BY runs_unsettled WHERE settled = 0"
+)
+
+
+def unsettled(conn: sqlite3.Connection, agent: str | None = None) -> list[Open]:
+    """Runs that have not ended, or whose log or workspace is still on the agent; oldest first."""
+    where, values = (_OPEN, ()) if agent is None else (_OPEN + " AND agent = ?", (agent,))
+    return sorted(Open._make(row) for row in conn.execute(where, values))
+
+
+def wish(conn: sqlite3.Connection, now: float, run: str, *, kill: bool) -> bool:
+    """Store that the run is to end. False if it has ended already. A kill is never weakened to a cancel."""
+    changed = conn.execute(
+        "UPDATE runs SET wish = CASE WHEN ? OR wish = 'kill' THEN 'kill' ELSE 'cancel' END"
+        " WHERE id = ? AND ended = 0",
+        (kill, run),
+    )
+    if changed.rowcount:
+        events.note(conn, now, "Run", run, "KillAsked" if kill else "CancelAsked")
+    return bool(changed.rowcount)
+
+
+def sent(conn: sqlite3.Connection, now: float, journal: str, ids: Iterable[str]) -> None:
+    """Record, before runs are sent, to which journal of their agent they go."""
+    conn.executemany(
+        "UPDATE runs SET sent_at = coalesce(sent_at, ?), sent_journal = ? WHERE id = ?",
+        [(now, journal, run) for run in ids],
+    )
+
+
+def move(conn: sqlite3.Connection, workflow: str, pipeline: str, agent: str) -> None:
+    """Runs that were never sent go with their pipeline to another agent."""
+    conn.execute(
+        "UPDATE runs SET agent = ? WHERE workflow = ? AND pipeline = ? AND sent_at IS NULL AND ended = 0",
+        (agent, workflow, pipeline),
+    )
+
+
+def end(conn: sqlite3.Connection, now: float, run: str, reason: str, message: str, *, log: str) -> None:
+    """Control itself ends a run, in Error: it was never sent, or its agent is gone. `log`: gone or partial."""
+    row = conn.execute("SELECT seq FROM runs WHERE id = ? AND ended = 0", (run,)).fetchone()
+    if row is None:
+        return
+    conn.execute(
+        "UPDATE runs SET phase = ?, last_known_phase = NULL, phase_since = ?, reason = ?, message = ?,"
+        " finished_at = ?, ended = 1, log = ? WHERE seq = ?",
+        (phases.ERROR, now, reason, message, now, log, row[0]),
+    )
+    end_parts(conn, now, row[0], reason)
+    events.note(conn, now, "Run", run, reason, message)
+
+
+def lost_sight(conn: sqlite3.Connection, now: float, agent: str) -> None:
+    """The agent could not be reached: what it was last known to do may have ended since."""
+    conn.execute(
+        "UPDATE runs SET last_known_phase = phase, phase = ?, phase_since = ?"
+        " WHERE agent = ? AND ended = 0 AND last_known_phase IS NULL AND sent_at IS NOT NULL",
+        (phases.UNKNOWN, now, agent),
+    )
+
+
+def back_in_sight(conn: sqlite3.Connection, now: float, agent: str) -> None:
+    """The agent is heard again: what it was last known to do holds until it says more."""
+    conn.execute(
+        "UPDATE runs SET phase = last_known_phase, last_known_phase = NULL, phase_since = ?"
+        " WHERE agent = ? AND ended = 0 AND last_known_phase IS NOT NULL",
+        (now, agent),
+    )
+
+
+def archived(conn: sqlite3.Connection, run: str, log: str, message: str | None = None) -> None:
+    """The log of an ended run is settled: complete, partial or gone, and why."""
+    conn.execute(
+        "UPDATE runs SET log = ?, log_message = ?, archived = 1, settled = released WHERE id = ? AND ended = 1",
+        (log, message, run),
+    )
+
+
+def released(conn: sqlite3.Connection, run: str, *, workspace: bool = True) -> None:
+    """Nothing of the run is left on its agent (or the agent itself is gone): control is done with it."""
+    conn.execute(
+        "UPDATE runs SET released = 1, workspace_dropped = max(workspace_dropped, ?), settled = archived"
+        " WHERE id = ? AND ended = 1",
+        (int(workspace), run),
+    )
+
+
+def workspace_dropped(conn: sqlite3.Connection, run: str) -> None:
+    """The agent was told to remove the run's workspace."""
+    conn.execute("UPDATE runs SET workspace_dropped = 1 WHERE id = ?", (run,))
+
+
+class Status(NamedTuple):
+    """How far a run is, and whether its agent was lately found. `phase` may be Unknown."""
+
+    id: str
+    workflow: str
+    pipeline: str
+    agent: str
+    phase: str
+    known: bool
+    ended: bool
+    archived: bool
+    agent_phase: str | None
+    agent_message: str | None
+    tried_at: float | None
+
+
+def statuses(conn: sqlite3.Connection, ids: Iterable[str]) -> list[Status]:
+    """The status of each of these runs that exist, in the order of their creation."""
+    found = []
+    for run in ids:
+        row = conn.execute(
+            "SELECT r.id, r.workflow, r.pipeline, r.agent, r.phase, r.known, r.ended, r.archived,"
+            " a.phase, a.message, a.tried_at"
+            " FROM runs r LEFT JOIN agents a ON a.name = r.agent WHERE r.id = ?",
+            (run,),
+        ).fetchone()
+        if row is not None:
+            found.append(Status._make(row))
+    return found
+
+
+def log_of(conn: sqlite3.Connection, run: str) -> tuple[str | None, str | None]:
+    """How complete the log of a run is, and why it is not."""
+    row = conn.execute("SELECT log, log_message FROM runs WHERE id = ?", (run,)).fetchone()
+    return (row[0], row[1]) if row else (None, None)
+
+
+def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
+    """What each of these runs needs on its agent: frozen when it was fired, but for the agent's own things."""
+    specs: dict[str, Mapping[str, Any]] = {}
+    found = []
+    for run in ids:
+        row = conn.execute(
+            "SELECT r.id, r.workflow, r.pipeline, r.revision, v.spec, r.params, r.trigger, r.created_at, a.name,"
+            " a.spec, a.labels FROM runs r JOIN revisions v ON v.digest = r.revision"
+            " JOIN agents a ON a.name = r.agent WHERE r.id = ?",
+            (run,),
+        ).fetchone()
+        if row is not None:
+            if row[3] not in specs:
+                specs[row[3]] = json.loads(row[4])
+            found.append(
+                RunOrder(
+                    id=row[0],
+                    workflow=row[1],
+                    pipeline=row[2],
+                    revision=row[3],
+                    spec=specs[row[3]],
+                    params=json.loads(row[5]),
+                    trigger=row[6],
+                    created_at=row[7],
+                    agent=row[8],
+                    agent_env=json.loads(row[9]).get("env", {}),
+                    agent_labels=json.loads(row[10]),
+                )
+            )
+    return found

@@ -1,0 +1,151 @@
+"""The tables, indexes and views of a state, as SQL. `docs/state.md` explains them; `store.migrations` uses them.
+
+Instants are seconds since 1970 (REAL) in tables, RFC 3339 texts in the `xene_*` views, which are the read
+API: columns are added there, never renamed. `store.views` gives the same facts as JSON.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x58656E65  # "Xene"
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE objects (
+  kind TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL,
+  generation INTEGER NOT NULL, revision TEXT NOT NULL,
+  labels TEXT NOT NULL, data TEXT NOT NULL,
+  created_at REAL NOT NULL, updated_at REAL NOT NULL,
+  PRIMARY KEY (kind, name));
+CREATE INDEX objects_index ON objects (kind, name, source, revision);
+
+CREATE TABLE revisions (digest TEXT PRIMARY KEY, spec TEXT NOT NULL, created_at REAL NOT NULL);
+
+CREATE TABLE agents (
+  name TEXT PRIMARY KEY, implicit INTEGER NOT NULL DEFAULT 0, leaving INTEGER NOT NULL DEFAULT 0,
+  phase TEXT NOT NULL, reason TEXT, message TEXT,
+  cordoned INTEGER NOT NULL DEFAULT 0, capacity INTEGER, labels TEXT NOT NULL DEFAULT '{}',
+  journal TEXT, cursor INTEGER NOT NULL DEFAULT 0,
+  version TEXT, boot TEXT, facts TEXT, trusted TEXT NOT NULL DEFAULT '[]',
+  spec TEXT NOT NULL DEFAULT '{"local":{}}',
+  tried_at REAL, last_seen_at REAL) WITHOUT ROWID;
+
+CREATE TABLE pipelines (
+  workflow TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL,
+  revision TEXT NOT NULL REFERENCES revisions (digest),
+  placement TEXT NOT NULL, size INTEGER NOT NULL,
+  phase TEXT NOT NULL, reason TEXT, message TEXT, agent TEXT,
+  PRIMARY KEY (workflow, name)) WITHOUT ROWID;
+CREATE INDEX pipelines_name ON pipelines (name);
+CREATE INDEX pipelines_agent ON pipelines (agent);
+
+CREATE TABLE holdings (
+  workflow TEXT NOT NULL, pipeline TEXT NOT NULL, agent TEXT NOT NULL,
+  observed_revision TEXT,
+  PRIMARY KEY (workflow, pipeline, agent)) WITHOUT ROWID;
+CREATE INDEX holdings_agent ON holdings (agent);
+
+CREATE TABLE fires (
+  id TEXT PRIMARY KEY, workflow TEXT NOT NULL, trigger TEXT NOT NULL, slot REAL,
+  params TEXT NOT NULL, created_at REAL NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE runs (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+  fire TEXT NOT NULL REFERENCES fires (id),
+  workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
+  revision TEXT NOT NULL REFERENCES revisions (digest),
+  size INTEGER NOT NULL, agent TEXT NOT NULL,
+  trigger TEXT NOT NULL, slot REAL, params TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 1,
+  phase TEXT NOT NULL, last_known_phase TEXT, phase_since REAL NOT NULL,
+  reason TEXT, message TEXT,
+  created_at REAL NOT NULL, started_at REAL, finished_at REAL,
+  ended INTEGER NOT NULL DEFAULT 0,
+  wish TEXT, wish_seen TEXT,
+  sent_at REAL, sent_journal TEXT, known INTEGER NOT NULL DEFAULT 0,
+  log TEXT, log_message TEXT, archived INTEGER NOT NULL DEFAULT 0,
+  released INTEGER NOT NULL DEFAULT 0, workspace_dropped INTEGER NOT NULL DEFAULT 0,
+  settled INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX runs_pipeline ON runs (workflow, pipeline);
+CREATE INDEX runs_pipeline_name ON runs (pipeline);
+CREATE INDEX runs_fire ON runs (fire);
+CREATE INDEX runs_phase ON runs (phase);
+CREATE INDEX runs_created ON runs (created_at);
+CREATE INDEX runs_open ON runs (agent) WHERE ended = 0;
+CREATE INDEX runs_unsettled ON runs (agent) WHERE settled = 0;
+
+CREATE TABLE tasks (
+  run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE, position INTEGER NOT NULL,
+  name TEXT NOT NULL, phase TEXT NOT NULL, reason TEXT, message TEXT,
+  attempt INTEGER, started_at REAL, finished_at REAL,
+  ended INTEGER NOT NULL DEFAULT 0, outputs TEXT NOT NULL DEFAULT '{}',
+  PRIMARY KEY (run, name)) WITHOUT ROWID;
+
+CREATE TABLE task_attempts (
+  run INTEGER NOT NULL, task TEXT NOT NULL, attempt INTEGER NOT NULL,
+  phase TEXT NOT NULL, reason TEXT, message TEXT, started_at REAL, finished_at REAL,
+  PRIMARY KEY (run, task, attempt),
+  FOREIGN KEY (run, task) REFERENCES tasks (run, name) ON DELETE CASCADE) WITHOUT ROWID;
+
+CREATE TABLE steps (
+  run INTEGER NOT NULL, task TEXT NOT NULL, position INTEGER NOT NULL,
+  name TEXT NOT NULL, phase TEXT NOT NULL, reason TEXT, message TEXT, exit_code INTEGER,
+  attempt INTEGER, seq INTEGER, started_at REAL, finished_at REAL,
+  ended INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (run, task, name),
+  FOREIGN KEY (run, task) REFERENCES tasks (run, name) ON DELETE CASCADE) WITHOUT ROWID;
+
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+  reason TEXT NOT NULL, message TEXT);
+CREATE INDEX events_about ON events (kind, name);
+"""
+
+
+def _time(column: str, name: str = "") -> str:
+    """An instant as RFC 3339 text with milliseconds."""
+    text = f"strftime('%Y-%m-%dT%H:%M:%fZ', {column}, 'unixepoch')"
+    return f"{text} AS {name or column.rpartition('.')[2]}"
+
+
+VIEWS = f"""
+CREATE VIEW xene_workflows AS
+SELECT name, source, generation, revision, 0 AS suspended, labels, json_extract(data, '$.spec') AS spec,
+  {_time("created_at")}, {_time("updated_at")}
+FROM objects WHERE kind = 'Workflow';
+
+CREATE VIEW xene_pipelines AS
+SELECT p.workflow, p.name, p.phase, p.reason, p.message, p.agent, p.revision,
+  (SELECT h.observed_revision FROM holdings h
+    WHERE h.workflow = p.workflow AND h.pipeline = p.name AND h.agent = p.agent) AS observed_revision,
+  (SELECT r.phase FROM runs r WHERE r.workflow = p.workflow AND r.pipeline = p.name
+    ORDER BY r.seq DESC LIMIT 1) AS execution
+FROM pipelines p;
+
+CREATE VIEW xene_agents AS
+SELECT a.name, a.implicit, a.phase, a.reason, a.message, a.cordoned, a.capacity,
+  (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0
+    AND coalesce(r.last_known_phase, r.phase) <> 'Queued') AS capacity_used,
+  a.labels, a.version, a.facts, {_time("a.last_seen_at")}
+FROM agents a;
+
+CREATE VIEW xene_runs AS
+SELECT id, workflow, pipeline, phase, last_known_phase, {_time("phase_since")}, reason, message, agent,
+  trigger, fire, {_time("slot")}, params, revision, attempt, log,
+  {_time("created_at")}, {_time("started_at")}, {_time("finished_at")}, finished_at - started_at AS seconds
+FROM runs;
+
+CREATE VIEW xene_tasks AS
+SELECT r.id AS run, t.name, t.position, t.phase, t.reason, t.message, t.attempt, t.outputs,
+  {_time("t.started_at")}, {_time("t.finished_at")}
+FROM tasks t JOIN runs r ON r.seq = t.run;
+
+CREATE VIEW xene_steps AS
+SELECT r.id AS run, s.task, s.name, s.position, s.phase, s.reason, s.message, s.exit_code, s.attempt,
+  {_time("s.started_at")}, {_time("s.finished_at")}
+FROM steps s JOIN runs r ON r.seq = s.run;
+
+CREATE VIEW xene_events AS
+SELECT id, {_time("at")}, kind, name, reason, message FROM events;
+"""
+
+SQL = TABLES + VIEWS

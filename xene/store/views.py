@@ -1,0 +1,171 @@
+"""What the state says, as the JSON of SPEC 4: every field present, None without a value, times RFC 3339 UTC.
+
+Called by `commands` and `control`; it only reads. Each function sees one moment. Lists are newest first where
+they have an order in time, else by name.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Sequence
+
+from xene.model import phases
+from xene.model.units import rfc3339
+from xene.store.agents import cpus_of
+from xene.store.db import State
+from xene.store.resolve import resolve_pipeline, resolve_run
+from xene.store.rows import Json, Labels, Where, anything, bounded, by_workflow, instant
+from xene.store.run_views import run, runs
+
+__all__ = ["agents", "events", "pipelines", "resolve_pipeline", "resolve_run", "run", "runs", "workflows"]
+
+
+# -- workflows and pipelines
+
+
+def workflows(
+    state: State, *, name: str | None = None, labels: Labels = anything, limit: int | None = None
+) -> list[Json]:
+    """`{name, source, generation, revision, suspended, labels, spec}` by name."""
+    where = Where()
+    where.add("kind = ?", "Workflow")
+    where.add("name = ?", name)
+    query = f"SELECT name, source, generation, revision, labels, data FROM objects{where} ORDER BY name"
+    with state.snapshot() as conn:
+        rows = bounded(conn.execute(query, where.values), limit, lambda row: labels(json.loads(row[4])))
+    return [_workflow(row) for row in rows]
+
+
+def _workflow(row: Sequence[Any]) -> Json:
+    return {
+        "name": row[0],
+        "source": row[1],
+        "generation": row[2],
+        "revision": row[3],
+        "suspended": False,
+        "labels": json.loads(row[4]),
+        "spec": json.loads(row[5])["spec"],
+    }
+
+
+_PIPELINES = (
+    "SELECT p.workflow, p.name, p.phase, r.phase, p.reason, p.message, p.agent, p.revision,"
+    " h.observed_revision, r.id FROM pipelines p"
+    " LEFT JOIN holdings h ON h.workflow = p.workflow AND h.pipeline = p.name AND h.agent = p.agent"
+    " LEFT JOIN runs r ON r.seq = (SELECT max(seq) FROM runs WHERE workflow = p.workflow AND pipeline = p.name)"
+)
+
+
+def pipelines(
+    state: State,
+    *,
+    workflow: str | None = None,
+    name: str | None = None,
+    agent: str | None = None,
+    phase: str | None = None,
+    labels: Labels = anything,
+    limit: int | None = None,
+) -> list[Json]:
+    """`{workflow, name, phase, execution, reason, message, agent, ...}` by name; labels are the workflow's."""
+    where = Where()
+    for term, value in (
+        ("p.workflow = ?", workflow),
+        ("p.name = ?", name),
+        ("p.agent = ?", agent),
+        ("p.phase = ?", phase),
+    ):
+        where.add(term, value)
+    query = f"{_PIPELINES}{where} ORDER BY p.workflow, p.position"
+    with state.snapshot() as conn:
+        wanted = by_workflow(conn, labels)
+        rows = bounded(conn.execute(query, where.values), limit, lambda row: wanted(row[0]))
+    return [_pipeline(row) for row in rows]
+
+
+def _pipeline(row: Sequence[Any]) -> Json:
+    workflow, name, phase, execution, reason, message, agent, revision, observed, run_id = row
+    if phase == phases.SCHEDULED and reason is None and observed not in (None, revision):
+        reason = phases.AGENT_BEHIND
+        message = f"agent {agent} still has revision {observed}; it gets {revision} when it can be reached"
+    return {
+        "workflow": workflow,
+        "name": name,
+        "phase": phase,
+        "execution": execution,
+        "reason": reason,
+        "message": message,
+        "agent": agent,
+        "revision": revision,
+        "observedRevision": observed,
+        "suspended": False,
+        "nextFire": None,
+        "lastRun": None if run_id is None else {"id": run_id, "phase": execution},
+    }
+
+
+# -- agents and events
+
+
+_AGENTS = (
+    "SELECT name, phase, reason, message, cordoned, capacity, labels, version, facts, last_seen_at,"
+    " (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0"
+    " AND coalesce(r.last_known_phase, r.phase) <> 'Queued') FROM agents a"
+)
+
+
+def agents(
+    state: State,
+    *,
+    name: str | None = None,
+    phase: str | None = None,
+    labels: Labels = anything,
+    limit: int | None = None,
+) -> list[Json]:
+    """`{name, phase, reason, message, cordoned, capacity, ...}` by name. A missing state has none to show."""
+    if not state.exists:
+        return []
+    where = Where()
+    where.add("name = ?", name)
+    where.add("phase = ?", phase)
+    with state.snapshot() as conn:
+        rows = conn.execute(f"{_AGENTS}{where} ORDER BY name", where.values)
+        return [_agent(row) for row in bounded(rows, limit, lambda row: labels(json.loads(row[6])))]
+
+
+def _agent(row: Sequence[Any]) -> Json:
+    facts = json.loads(row[8]) if row[8] else {}
+    return {
+        "name": row[0],
+        "phase": row[1],
+        "reason": row[2],
+        "message": row[3],
+        "cordoned": bool(row[4]),
+        "capacity": row[5] if row[5] is not None else cpus_of(facts),
+        "capacityUsed": row[10],
+        "labels": json.loads(row[6]),
+        "version": row[7],
+        "facts": facts,
+        "lastSeenAt": instant(row[9]),
+    }
+
+
+def events(
+    state: State,
+    *,
+    kind: str | None = None,
+    name: str | None = None,
+    since: float | None = None,
+    limit: int | None = 50,
+) -> list[Json]:
+    """`{at, kind, name, reason, message}`, newest first."""
+    where = Where()
+    where.add("kind = ?", kind)
+    where.add("name = ?", name)
+    where.add("at >= ?", since)
+    query = f"SELECT at, kind, name, reason, message FROM events{where} ORDER BY id DESC LIMIT ?"
+    with state.snapshot() as conn:
+        rows = conn.execute(query, [*where.values, -1 if limit is None else limit]).fetchall()
+    return [
+        {"at": rfc3339(row[0]), "kind": row[1], "name": row[2], "reason": row[3], "message": row[4]}
+        for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""The SSH edge: how an agent is reached, and its script brought there."""

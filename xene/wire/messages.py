@@ -1,0 +1,142 @@
+"""What control and agent say to each other. Pure; the constructors are the only places where messages are made.
+
+Every message of control carries `epoch`; an agent refuses a lower one than it has seen (type `refused`).
+
+| control says | fields                                                                                     |
+|--------------|--------------------------------------------------------------------------------------------|
+| hello        | role (control or reader), version, journal (uuid or null), after (n of the last event stored) |
+| assign       | all {WORKFLOW/PIPELINE: revision}: the whole set that belongs to this agent; capacity;      |
+|              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes                  |
+| start        | order (RunOrder)                                       idempotent by the run's id          |
+| cancel       | run, kill                                              idempotent                          |
+| release      | runs [id], workspaces [id]      logs are archived: forget these runs / drop these workspaces |
+| follow       | id, run, task, step, attempt (null: all), offsets {SEQ: bytes}, tail, live: push the logs   |
+| stop         |                                                        end the daemon; steps go on         |
+
+| agent says   | fields                                                                                     |
+|--------------|--------------------------------------------------------------------------------------------|
+| hello        | version, journal, last (n), boot, facts                                                    |
+| events       | events [{n, type, at, ...}]                            oldest first                        |
+| log          | id, run, task, step, attempt, seq, offset, size, + blob    one piece                       |
+| followed     | id, run, files [{task, step, attempt, seq, size}]          all of it was sent              |
+| refused      | code (StaleEpoch, ...), message                                                            |
+| failed       | id, message                                            a request that cannot be answered   |
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional
+
+Message = Dict[str, Any]
+
+
+def hello_from_control(epoch: int, role: str, version: str, journal: Optional[str], after: int) -> Message:
+    return {
+        "type": "hello",
+        "epoch": epoch,
+        "role": role,
+        "version": version,
+        "journal": journal,
+        "after": after,
+    }
+
+
+def assign(
+    epoch: int, wanted: Mapping[str, str], capacity: Optional[int], unconfirmed: Optional[List[str]] = None
+) -> Message:
+    return {
+        "type": "assign",
+        "epoch": epoch,
+        "all": dict(wanted),
+        "capacity": capacity,
+        "unconfirmed": list(unconfirmed or []),
+    }
+
+
+def start(epoch: int, order: Mapping[str, Any]) -> Message:
+    return {"type": "start", "epoch": epoch, "order": order}
+
+
+def cancel(epoch: int, run: str, kill: bool) -> Message:
+    return {"type": "cancel", "epoch": epoch, "run": run, "kill": kill}
+
+
+def release(epoch: int, runs: List[str], workspaces: List[str]) -> Message:
+    return {"type": "release", "epoch": epoch, "runs": runs, "workspaces": workspaces}
+
+
+def follow(
+    epoch: int,
+    request: int,
+    run: str,
+    *,
+    live: bool,
+    task: Optional[str] = None,
+    step: Optional[str] = None,
+    attempt: Optional[int] = None,
+    offsets: Optional[Mapping[str, int]] = None,
+    tail: Optional[int] = None,
+) -> Message:
+    """Push the logs of `run` (or of one task, step, attempt) from `offsets`, bytes by the step's `seq`.
+
+    `tail`: only the last so many lines of each file. `live`: go on until the run has ended.
+    """
+    return {
+        "type": "follow",
+        "epoch": epoch,
+        "id": request,
+        "run": run,
+        "task": task,
+        "step": step,
+        "attempt": attempt,
+        "offsets": dict(offsets or {}),
+        "tail": tail,
+        "live": live,
+    }
+
+
+def stop(epoch: int) -> Message:
+    return {"type": "stop", "epoch": epoch}
+
+
+def hello_from_agent(version: str, journal: str, last: int, boot: str, facts: Mapping[str, Any]) -> Message:
+    return {
+        "type": "hello",
+        "version": version,
+        "journal": journal,
+        "last": last,
+        "boot": boot,
+        "facts": dict(facts),
+    }
+
+
+def events(batch: List[Dict[str, Any]]) -> Message:
+    return {"type": "events", "events": batch}
+
+
+def log(
+    request: int, run: str, task: str, step: str, attempt: int, seq: int, offset: int, size: int
+) -> Message:
+    return {
+        "type": "log",
+        "id": request,
+        "run": run,
+        "task": task,
+        "step": step,
+        "attempt": attempt,
+        "seq": seq,
+        "offset": offset,
+        "size": size,
+    }
+
+
+def followed(request: int, run: str, files: List[Dict[str, Any]]) -> Message:
+    return {"type": "followed", "id": request, "run": run, "files": files}
+
+
+def refused(code: str, message: str) -> Message:
+    return {"type": "refused", "code": code, "message": message}
+
+
+def failed(request: Optional[int], message: str) -> Message:
+    return {"type": "failed", "id": request, "message": message}
