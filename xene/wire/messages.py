@@ -9,6 +9,8 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 |              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes                  |
 | start        | order (RunOrder)                                       idempotent by the run's id          |
 | cancel       | run, kill                                              idempotent                          |
+| answer       | run, task, approved, message                           to an approval that is asked for    |
+| retry        | run, attempt, start (a task, or null)                  idempotent by the attempt           |
 | release      | runs [id], workspaces [id]      logs are archived: forget these runs / drop these workspaces |
 | follow       | id, run, task, step, attempt (null: all), offsets {SEQ: bytes}, tail, live: push the logs   |
 | stop         |                                                        end the daemon; steps go on         |
@@ -59,6 +61,21 @@ def start(epoch: int, order: Mapping[str, Any]) -> Message:
 
 def cancel(epoch: int, run: str, kill: bool) -> Message:
     return {"type": "cancel", "epoch": epoch, "run": run, "kill": kill}
+
+
+def answer(epoch: int, run: str, task: str, approved: bool, message: str) -> Message:
+    return {
+        "type": "answer",
+        "epoch": epoch,
+        "run": run,
+        "task": task,
+        "approved": approved,
+        "message": message,
+    }
+
+
+def retry(epoch: int, run: str, attempt: int, start: Optional[str]) -> Message:
+    return {"type": "retry", "epoch": epoch, "run": run, "attempt": attempt, "start": start}
 
 
 def release(epoch: int, runs: List[str], workspaces: List[str]) -> Message:
