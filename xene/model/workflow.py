@@ -50,6 +50,20 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Container:
+    """The container that a context's steps run in. `memory` is in bytes, `cpus` in processors."""
+
+    image: str
+    engine: str = "auto"
+    pull: str = "missing"
+    user: Optional[str] = None
+    network: Optional[str] = None
+    mounts: Tuple[str, ...] = ()
+    memory: Optional[str] = None
+    cpus: Optional[float] = None
+
+
+@dataclass(frozen=True)
 class Context:
     """The environment in which tasks run. `work_dir` is relative to the workspace."""
 
