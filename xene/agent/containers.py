@@ -42,7 +42,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # The container's first process, $1 a file of the run. `sleep` in the foreground, so that the shell reaps every
 # orphan; without a `sleep` in the image it waits for input that never comes. It ends, and the container with it,
 # when the run's directory is gone: nobody could ever find it again.
-MAIN = 'while [ -e "$1" ]; do sleep 30 2> /dev/null || read -r _ || exit 0; done'
+MAIN = 'while [ -e "$1" ]; do sleep 30 2> /dev/null; [ $? != 127 ] || read -r _ || exit 0; done'
 
 # On the host, the command of a step's wrapper. $1 base of the step's files, $2 file of its exit code, $3 door,
 # $4 engine, $5 name, $6 image, $7 pull; then what enters the container. What went wrong around the command is
