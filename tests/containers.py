@@ -43,8 +43,9 @@ runroot = "{root}/run"
 
 
 class Podman:
-    """One storage below `root`. `program` is what `engine: podman` finds in PATH."""
+    """One storage below `root`. `name` is what `engine` says, `program` what it is found as."""
 
+    name = "podman"
     image = "localhost/xene-test:1"
     bare = "localhost/xene-bare:1"  # holds one empty file, no `sh`
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,7 +49,7 @@ class Bench:
 
     def __init__(self, podman: Podman, place: Path) -> None:
         self.podman, self.place = podman, str(place)
-        self.spec = Container(image=podman.image, engine="podman", network="none")
+        self.spec = Container(image=podman.image, engine=podman.name, network="none")
         self.wrapper, self.enter = place.parent / "step.sh", place.parent / "enter.sh"
         self.wrapper.write_text(WRAPPER)
         self.enter.write_text(containers.ENTER)
@@ -148,10 +149,10 @@ def test_exit_code_output_and_log(bench: Bench) -> None:
     assert process.exit_code(bench.base(1)) == 7
 
 
-@pytest.mark.parametrize("code", [0, 1, 125, 126, 127, 137, 143, 255])
-def test_exit_codes_that_engines_use_too(bench: Bench, code: int) -> None:
-    assert bench.run(1, f"exit {code}") == code
-    assert containers.trouble(bench.base(1)) is None
+def test_exit_codes_that_engines_use_too(bench: Bench) -> None:
+    for seq, code in enumerate([1, 125, 126, 127, 137, 143, 255], 1):
+        assert bench.run(seq, f"exit {code}") == code
+        assert containers.trouble(bench.base(seq)) is None
 
 
 def test_one_container_for_all_steps(bench: Bench) -> None:
@@ -241,15 +242,14 @@ def test_mounts(bench: Bench, tmp_path: Path) -> None:
     bench.spec = replace(bench.spec, mounts=(f"{tmp_path}/data:/data:ro", "~/.cache/go:/cache"))
     script = "cat /data/file; echo kept > /cache/it; ! touch /data/other"
     assert bench.run(1, script) == 0, bench.log(1)
-    assert bench.log(1).startswith("given")
+    assert "given" in bench.log(1)
     assert (tmp_path / ".cache" / "go" / "it").read_text() == "kept\n"
 
 
 def test_a_mount_that_is_not_there(bench: Bench) -> None:
     bench.spec = replace(bench.spec, mounts=("/no/such/place:/data",))
-    assert bench.run(1, "true") == 125
-    reason, message = told(bench, 1)
-    assert reason == containers.CONTAINER_FAILED and "/no/such/place" in message
+    with pytest.raises(containers.ContainerTrouble, match="there is no /no/such/place on this host"):
+        bench.run(1, "true")
 
 
 def test_network_none_has_only_loopback(bench: Bench) -> None:
@@ -473,10 +473,10 @@ def mark(seq: int) -> str:
 
 
 def ask(bench: Bench, seq: int) -> list[str]:
-    text = bench.podman.run(
-        "exec", "--privileged", "--user", "0", bench.room.name, "sh", "-c", inside.LIST, "sh", mark(seq)
-    )
-    return text.splitlines()
+    argv = ["sh", "-c", inside.ASK, "sh", bench.room.engine, bench.room.name, inside.LIST, mark(seq)]
+    told = subprocess.run(argv, env=bench.podman.env, capture_output=True, text=True).stdout.splitlines()
+    assert told[-1] == "end"
+    return told[:-1]
 
 
 def stop_by_asking(bench: Bench, seq: int) -> None:

@@ -254,7 +254,7 @@ def _passing(name: str) -> str:
 
 
 def prepare(room: Room, spec: Container, labels: Sequence[str], place: str, home: str) -> None:
-    """Lay out what opening the container needs; again is no mistake. Raises OSError.
+    """Lay out what opening the container needs; again is no mistake. Raises OSError and ContainerTrouble.
 
     The image's user may be anybody, so the directories that it shares are open to all; the run's own, above them,
     is open to its owner only.
@@ -275,10 +275,16 @@ def prepare(room: Room, spec: Container, labels: Sequence[str], place: str, home
 
 
 def _make_caches(written: Sequence[str], mounts: Sequence[str]) -> None:
-    """Below the user's own `~` a directory is made when it is missing; elsewhere that is more likely a typo."""
+    """Below the user's own `~` a directory is made when it is missing; elsewhere that is more likely a typo.
+
+    Docker would make it anywhere, as root. What is no path is the name of a volume.
+    """
     for text, expanded in zip(written, mounts):
+        host = expanded.partition(":")[0]
         if text.startswith("~/"):
-            os.makedirs(expanded.partition(":")[0], exist_ok=True)
+            os.makedirs(host, exist_ok=True)
+        elif host.startswith("/") and not os.path.exists(host):
+            raise ContainerTrouble(CONTAINER_FAILED, f"mount {text}: there is no {host} on this host")
 
 
 def lay_step(room: Room, base: str, seq: int, command: Command) -> List[str]:

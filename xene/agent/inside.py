@@ -10,6 +10,7 @@ step that it stops.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import Dict, List, Mapping, Optional, Set, Tuple
 
@@ -34,6 +35,7 @@ look() {
 }
 look
 look
+exit 0
 """
 
 # Inside: $1 a signal's number, then PID:START of each that gets it, unless its pid is another's by now.
@@ -49,9 +51,12 @@ for one; do
 done
 """
 
-# On the host: $1 engine, $2 name, $3 the script, $4 its argument. A container that is gone holds nothing.
+# On the host: $1 engine, $2 name, $3 the script, $4 its argument. A container that is gone holds nothing. Only a
+# privileged root reads the environment of other users' processes; not every machine lets an engine give that.
 ASK = """\
-"$1" exec --privileged --user 0 "$2" sh -c "$3" sh "$4" 2> /dev/null && echo end && exit
+ask() { "$1" exec $5 --user 0 "$2" sh -c "$3" sh "$4" 2> /dev/null && echo end && exit; }
+ask "$1" "$2" "$3" "$4" --privileged
+ask "$1" "$2" "$3" "$4" ''
 left=$("$1" ps -q --filter "name=^/?$2\\$") && [ -z "$left" ] && echo end
 """
 
@@ -85,7 +90,7 @@ class Tree:
         process.send({one for one in chosen if one.pid > 0}, number)
         if told:
             ends = [f"{-one.pid}:{one.start}" for one in told]
-            argv = [self._engine, "exec", "--privileged", "--user", "0", self._name, "sh", "-c", KILL, "sh"]
+            argv = [self._engine, "exec", "--user", "0", self._name, "sh", "-c", KILL, "sh"]
             _spawn([*argv, str(int(number)), *ends], os.devnull, self._env)
 
     def _told(self) -> Set[Process]:
@@ -109,6 +114,7 @@ class Tree:
         return marked(lines[:-1]) if lines and lines[-1] == "end" else {_UNHEARD}
 
 
+_LINE = re.compile(r"(\d+) (\d+) (\d+) ([m-])\Z")
 _UNHEARD = Process(-1, 0)  # stands for whatever it may be: the container has not answered yet
 
 
@@ -121,11 +127,11 @@ def marked(lines: List[str]) -> Set[Process]:
     """The marked processes among `PID PARENT START MARK`, and what descends from them, with negative pids."""
     world: Dict[int, Tuple[int, int]] = {}
     found: Set[int] = set()
-    for line in lines:
-        pid, parent, start, mark = line.split()
-        world[int(pid)] = (int(parent), int(start))
-        if mark == "m":
-            found.add(int(pid))
+    for match in filter(None, map(_LINE.match, lines)):  # an engine's complaints may stand among them
+        pid = int(match[1])
+        world[pid] = (int(match[2]), int(match[3]))
+        if match[4] == "m":
+            found.add(pid)
     grown = True
     while grown:
         more = {pid for pid, (parent, _) in world.items() if parent in found} - found
