@@ -17,6 +17,7 @@ from tests.containers import Podman, podman_engine
 from tests.hosts import until
 from xene.agent import containers, inside, process
 from xene.agent.closing import Closings, Leftovers, remember, remembered
+from xene.agent.entrance import ENTER, HIDDEN
 from xene.agent.process import WRAPPER, Launch, Process
 from xene.agent.stopping import Stopping
 from xene.engine.environment import Command
@@ -52,7 +53,7 @@ class Bench:
         self.spec = Container(image=podman.image, engine=podman.name, network="none")
         self.wrapper, self.enter = place.parent / "step.sh", place.parent / "enter.sh"
         self.wrapper.write_text(WRAPPER)
-        self.enter.write_text(containers.ENTER)
+        self.enter.write_text(ENTER)
         for name in ("", "workspace", "logs", "steps", "artifacts"):
             (place / name).mkdir(mode=0o700)
         self.workspace = place / "workspace"
@@ -186,7 +187,7 @@ def test_environment_comes_whole_and_by_name(bench: Bench) -> None:
         part.split("=", 1) for part in (bench.workspace / "env").read_bytes().decode().split("\0") if part
     )
     assert {name: seen.get(name) for name in NASTY} == NASTY
-    assert not [name for name in seen if name.startswith(containers.HIDDEN)]
+    assert not [name for name in seen if name.startswith(HIDDEN)]
     assert set(seen) <= {
         *NASTY,
         "XENE_RUN",
