@@ -1,4 +1,4 @@
-"""A step in a container: what is called, with which arguments, and what the shells around it do.
+"""A step in a container: what is called, with which arguments and which files it wants.
 
 One container for each context of a run. The first step that needs it opens it, in its own process tree and under a
 lock, so that the daemon never waits for an engine: what opening prints is in that step's log, and its timeout, a
