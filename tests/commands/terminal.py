@@ -64,10 +64,18 @@ class Terminal:
         return ended
 
 
+def _control() -> None:
+    """Make stdin the controlling terminal, so that Ctrl-C on it is a signal."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def on_a_terminal(
-    command: list[str], env: dict[str, str], keys: bytes = b"", rows: int = 24
+    command: list[str], env: dict[str, str], keys: bytes = b"", rows: int = 24, after: str = ""
 ) -> tuple[int, str]:
-    """Run `command` on a pseudo-terminal, as a user sees it; its exit code and all that was shown."""
+    """Run `command` on a pseudo-terminal, as a user sees it; its exit code and all that was shown.
+
+    `keys` are pressed once `after` is seen there.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 100, 0, 0))
     shown = b""
@@ -78,12 +86,17 @@ def on_a_terminal(
         stderr=theirs,
         env={**env, "TERM": "xterm"},
         start_new_session=True,
+        preexec_fn=_control if after else None,
     ) as process:
         os.close(theirs)
-        os.write(ours, keys)
         try:
-            while piece := os.read(ours, 65536):
-                shown += piece
+            while True:
+                if keys and after.encode() in shown:
+                    os.write(ours, keys)
+                    keys = b""
+                shown += (piece := os.read(ours, 65536))
+                if not piece:
+                    break
         except OSError:
             pass  # EIO: the other side has closed
         os.close(ours)
