@@ -175,7 +175,7 @@ def _duplicates(declared: Iterable[Declared]) -> list[Problem]:
 
 def duplicates(repositories: Iterable[Repository]) -> list[Problem]:
     """Objects of several repositories that have one name; a file that is in more than one of them counts once."""
-    seen = {}
+    seen: dict[tuple[str, int, int], Declared] = {}
     for repository in repositories:
         for item in repository.declared:
             seen.setdefault((os.path.realpath(item.file), item.line, item.col), item)
