@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
@@ -70,11 +71,16 @@ def _control() -> None:
 
 
 def on_a_terminal(
-    command: list[str], env: dict[str, str], keys: bytes = b"", rows: int = 24, after: str = ""
+    command: list[str],
+    env: dict[str, str],
+    keys: bytes = b"",
+    rows: int = 24,
+    after: str = "",
+    pause: float = 0.0,
 ) -> tuple[int, str]:
     """Run `command` on a pseudo-terminal, as a user sees it; its exit code and all that was shown.
 
-    `keys` are pressed once `after` is seen there.
+    `keys` are pressed once `after` is seen there, by somebody who thinks for `pause` seconds.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 100, 0, 0))
@@ -92,6 +98,7 @@ def on_a_terminal(
         try:
             while True:
                 if keys and after.encode() in shown:
+                    time.sleep(pause)
                     os.write(ours, keys)
                     keys = b""
                 shown += (piece := os.read(ours, 65536))

@@ -8,6 +8,7 @@ import typer
 
 from xene.commands import completion, kinds, listing, options
 from xene.commands.call import Call
+from xene.commands.slow import slow
 from xene.commands.speech import Source, ToStdout
 from xene.commands.tables import Row
 from xene.commands.text import did_you_mean
@@ -65,12 +66,14 @@ def logs(
     out = ToStdout(prefixed=step is None, color=call.color(), live=follow)
 
     def emit(source: tuple[str, str, str, int], data: bytes) -> None:
+        notices.end()  # what the step says is what the user waits for
         if recent is None or source[1:3] in recent:
             out.said(Source(*source), data)
 
     try:
         choice = Choice(task, step, attempt, tail)
-        found = control.read(Place(call.state, call.home), row["id"], emit, choice=choice, live=follow)
+        with slow(call, "waiting for the log") as notices:
+            found = control.read(Place(call.state, call.home), row["id"], emit, choice=choice, live=follow)
     except KeyboardInterrupt:
         raise Detached("detached; the run goes on", hint=f"to stop it: xene cancel {row['id']}") from None
     finally:

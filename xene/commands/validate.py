@@ -10,6 +10,7 @@ import typer
 
 from xene.commands import manifests
 from xene.commands.call import Call
+from xene.commands.slow import slow
 from xene.commands.text import plural
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def validate(
     """
     from xene.manifest import repository as repositories
 
-    found = [repositories.load(path) for path in paths]
+    with slow(call, manifests.READING):
+        found = [repositories.load(path) for path in paths]
     known = manifests.objects_of(found)
     told = {problem: None for one in found for problem in manifests.problems_of(one, known)}
     problems = [*told, *(problem for problem in repositories.duplicates(found) if problem not in told)]
