@@ -68,7 +68,7 @@ def apply(
         source=source,
     )
     repository = manifests.read(call, path, control.known(place))
-    with slow(call, "making the plan"):
+    with slow(call, "making the plan", lines=False):
         found = control.preview(place, repository, options)
     if dry_run:
         return rehearse(call, found, options)

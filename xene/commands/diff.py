@@ -37,7 +37,7 @@ def diff(
 
     place = Place(call.state, call.home)
     repository = manifests.read(call, path, apply.known(place))
-    with slow(call, "making the plan"):
+    with slow(call, "making the plan", lines=False):
         found = apply.preview(
             place, repository, apply.Options(prune=prune, take_over=take_over, source=source)
         )

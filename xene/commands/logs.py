@@ -72,7 +72,7 @@ def logs(
 
     try:
         choice = Choice(task, step, attempt, tail)
-        with slow(call, "waiting for the log") as notices:
+        with slow(call, "waiting for the log", lines=False) as notices:
             found = control.read(Place(call.state, call.home), row["id"], emit, choice=choice, live=follow)
     except KeyboardInterrupt:
         raise Detached("detached; the run goes on", hint=f"to stop it: xene cancel {row['id']}") from None

@@ -62,7 +62,7 @@ def read(call: Call, path: str, known: Known) -> Repository:
     """
     from xene.manifest import repository as repositories
 
-    with slow(call, READING):
+    with slow(call, READING, lines=False):
         repository = repositories.load(path)
     problems = problems_of(repository, known | {(entry.kind, entry.name) for entry in repository.entries})
     if problems:

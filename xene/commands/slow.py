@@ -70,18 +70,24 @@ class Notices:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """While the user is asked something: he sees the question, and his time is not ours."""
+        went_on = self._notice is not None
         self.end()
         try:
             yield
         finally:
-            self.begin()
+            if went_on:
+                self.begin()
 
 
 @contextmanager
-def slow(call: Call, text: str) -> Iterator[Notices]:
-    """Say `text` on stderr if the block takes longer than a second, unless -q."""
+def slow(call: Call, text: str, *, lines: bool = True) -> Iterator[Notices]:
+    """Say `text` on stderr if the block takes longer than a second, unless -q.
+
+    Without `lines` only on a terminal: a log of what a script did is no place for "still reading".
+    """
     notices = Notices(call, text)
-    notices.begin()
+    if lines or sys.stderr.isatty():
+        notices.begin()
     try:
         yield notices
     finally:

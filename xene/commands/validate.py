@@ -28,7 +28,7 @@ def validate(
     """
     from xene.manifest import repository as repositories
 
-    with slow(call, manifests.READING):
+    with slow(call, manifests.READING, lines=False):
         found = [repositories.load(path) for path in paths]
     known = manifests.objects_of(found)
     told = {problem: None for one in found for problem in manifests.problems_of(one, known)}
