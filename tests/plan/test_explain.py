@@ -142,6 +142,7 @@ def test_a_pipeline_that_is_nowhere() -> None:
         (workflow(), [], "there are no agents"),
         (workflow(), [agent()], "build-1 could take it now"),
         (workflow(agent="build-2"), [agent()], "pinned to build-2, which does not exist"),
+        (workflow(agent="build-2"), [agent()], "declare that Agent object, or take the pin away"),
     ],
 )
 def test_other_reasons_to_be_nowhere(spec: Any, agents: Any, words: str) -> None:
@@ -158,7 +159,7 @@ def test_a_workflow_is_short_about_what_is_well() -> None:
         "    it has never run: xene run shop/build",
         "  pipeline shop/scan is NotScheduled, NoAgentMatches",
         "    there are no agents",
-        "    declare an Agent object, or take the pin away",
+        "    declare an Agent object",
         "    it has never run: xene run shop/scan",
     ]
 
