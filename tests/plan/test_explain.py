@@ -142,7 +142,6 @@ def test_a_pipeline_that_is_nowhere() -> None:
         (workflow(), [], "there are no agents"),
         (workflow(), [agent()], "build-1 could take it now"),
         (workflow(agent="build-2"), [agent()], "pinned to build-2, which does not exist"),
-        (workflow(agent="build-2"), [agent()], "declare that Agent object, or take the pin away"),
     ],
 )
 def test_other_reasons_to_be_nowhere(spec: Any, agents: Any, words: str) -> None:

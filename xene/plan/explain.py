@@ -53,7 +53,7 @@ def pipeline(view: Json, workflow: Json | None, agents: Sequence[Json]) -> list[
     else:
         placeable = decision is None or decision.agent is not None
         lines = [f"pipeline {name} is {state(view) if placeable else _head(view)}"]
-        lines += _indented(_not_scheduled(decision, agents))
+        lines += _indented(_not_scheduled(decision))
     return lines + _indented(_last_run(view))
 
 
@@ -90,14 +90,14 @@ def _not_elsewhere(decision: Decision | None, here: str) -> Iterator[str]:
         yield from _indented(_rejections(others))
 
 
-def _not_scheduled(decision: Decision | None, agents: Sequence[Json]) -> Iterator[str]:
+def _not_scheduled(decision: Decision | None) -> Iterator[str]:
     if decision is None:
         yield "its workflow has gone from the state"
     elif decision.agent is not None:
         yield f"{decision.agent} could take it now: the next pass places it there; xene reconcile makes one"
     elif not decision.rejections:
         yield decision.message
-        yield "declare that Agent object, or take the pin away" if agents else "declare an Agent object"
+        yield "declare an Agent object"
     else:
         if not is_told_by_rejections(decision):
             yield decision.message
