@@ -140,6 +140,13 @@ def test_names_of_no_run(shop: Filled, text: str, message: str) -> None:
     assert caught.value.hint
 
 
+def test_of_a_beginning_of_many_runs_only_some_are_named(shop: Filled) -> None:
+    for name in ids(9):
+        shop.run(name)
+    with pytest.raises(NotFound, match=", ".join(ids(5)) + " and more$"):
+        views.resolve_run(shop.state, "2026")
+
+
 def test_names_of_pipelines(shop: Filled) -> None:
     assert views.resolve_pipeline(shop.state, "shop/build") == ("shop", "build")
     assert views.resolve_pipeline(shop.state, "dig") == ("shed", "dig")
