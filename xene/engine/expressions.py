@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping, Union
 
 from xene.engine.functions import FUNCTIONS, argument_faults, arity_fault, text_of
-from xene.engine.mismatch import NUMBER, named, not_boolean, not_number, shown
+from xene.engine.mismatch import LIST, NUMBER, OBJECT, named, not_boolean, not_number, shown
 from xene.engine.operators import applied, refuse
 from xene.engine.syntax import Template as Template
 from xene.engine.syntax import parse as parse
@@ -22,7 +22,6 @@ from xene.engine.tree import (
     Call,
     Choice,
     Comparison,
-    Key,
     ListOf,
     Literal,
     Logic,
@@ -212,10 +211,9 @@ def _item(holder: Any, key: Any, lenient: bool, node: Union[Name, Access], depth
     elif _is_list(holder) and isinstance(key, int) and not isinstance(key, bool):
         if -len(holder) <= key < len(holder):
             return holder[key]
-    elif isinstance(holder, Mapping) or _is_list(holder):
-        if not (lenient and isinstance(key, str)):
-            wanted = "text" if isinstance(holder, Mapping) else "a whole number"
-            raise Refused(f"{_shown(node, depth)} wants {wanted} as its key, not {named(type_of(key))}")
+    elif type_of(holder) in (LIST, OBJECT) and not (lenient and isinstance(key, str)):
+        wanted = "text" if isinstance(holder, Mapping) else "a whole number"
+        raise Refused(f"{_shown(node, depth)} wants {wanted} as its key, not {named(type_of(key))}")
     if lenient:
         return None
     raise _not_there(holder, key, node, depth)
@@ -231,7 +229,9 @@ def _shown(node: Union[Name, Access], keys: int) -> str:
 
 def _not_there(holder: Any, key: Any, node: Union[Name, Access], depth: int) -> Refused:
     if _is_list(holder):
-        return Refused(f"{_shown(node, depth + 1)} has no value", f"the list has {len(holder)} items, from 0 on")
+        return Refused(
+            f"{_shown(node, depth + 1)} has no value", f"the list has {len(holder)} items, from 0 on"
+        )
     if isinstance(holder, Mapping):
         return Refused(f"{_shown(node, depth + 1)} has no value", _minus(holder, key, node, depth))
     inner = _shown(node, depth)

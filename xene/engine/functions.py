@@ -19,8 +19,8 @@ from xene.engine.mismatch import (
     TEXT,
     Mismatch,
     Side,
-    named,
     mismatch,
+    named,
     shown,
 )
 from xene.engine.operators import within
@@ -80,7 +80,9 @@ def argument_faults(call: Call, types: List[str]) -> List[Tuple[int, Mismatch]]:
 
 def _argument_fault(call: Call, index: int, type_: str) -> Mismatch:
     wanted, node = FUNCTIONS[call.function].takes[index], shown(call.arguments[index])
-    problem = f"{call.function}() wants {' or '.join([named(type_) for type_ in wanted])} here, not {named(type_)}"
+    problem = (
+        f"{call.function}() wants {' or '.join([named(type_) for type_ in wanted])} here, not {named(type_)}"
+    )
     if type_ == NULL:
         return Mismatch(problem, f"ask before: {node} != null and ...")
     if type_ == TEXT and LIST in wanted:
@@ -89,21 +91,23 @@ def _argument_fault(call: Call, index: int, type_: str) -> Mismatch:
         return Mismatch(problem, f"write 'key' in {node}")
     if call.function == "fromJson" and type_ in (LIST, OBJECT):
         return Mismatch(problem, f"it is one already: write {node}")
-    return Mismatch(problem, f"write str({node})" if TEXT in wanted else f"write {FUNCTIONS[call.function].usage}")
+    return Mismatch(
+        problem, f"write str({node})" if TEXT in wanted else f"write {FUNCTIONS[call.function].usage}"
+    )
 
 
 # -- what they do
 
 
-def _starts_with(call: Call, values: List[Any], spend: Spend) -> bool:
+def _starts_with(_call: Call, values: List[Any], _spend: Spend) -> bool:
     return bool(values[0].startswith(values[1]))
 
 
-def _ends_with(call: Call, values: List[Any], spend: Spend) -> bool:
+def _ends_with(_call: Call, values: List[Any], _spend: Spend) -> bool:
     return bool(values[0].endswith(values[1]))
 
 
-def _to_json(call: Call, values: List[Any], spend: Spend) -> str:
+def _to_json(_call: Call, values: List[Any], spend: Spend) -> str:
     return str(checked(as_json(measured(values[0], spend))))
 
 
@@ -112,15 +116,15 @@ def text_of(value: Any, spend: Spend) -> str:
     return str(checked(as_text(measured(value, spend))))
 
 
-def _from_json(call: Call, values: List[Any], spend: Spend) -> Any:
+def _from_json(_call: Call, values: List[Any], spend: Spend) -> Any:
     return from_json(values[0], spend)
 
 
-def _str(call: Call, values: List[Any], spend: Spend) -> str:
+def _str(_call: Call, values: List[Any], spend: Spend) -> str:
     return text_of(values[0], spend)
 
 
-def _join(call: Call, values: List[Any], spend: Spend) -> str:
+def _join(_call: Call, values: List[Any], spend: Spend) -> str:
     separator = values[1] if len(values) > 1 else ","
     texts = [text_of(item, spend) for item in _bounded(values[0], spend)]
     if sum(map(len, texts)) + len(separator) * max(0, len(texts) - 1) > MAX_TEXT:
@@ -134,7 +138,7 @@ def _bounded(items: List[Any], spend: Spend) -> List[Any]:
     return items
 
 
-def _format(call: Call, values: List[Any], spend: Spend) -> str:
+def _format(_call: Call, values: List[Any], spend: Spend) -> str:
     pattern, texts = values[0], [text_of(value, spend) for value in values[1:]]
     parts: List[str] = []
     at = size = turn = 0
@@ -156,15 +160,17 @@ def _filled(field: str, number: Optional[str], texts: List[str], turn: int) -> T
         return field[0], turn
     index = int(number) if number else turn
     if index >= len(texts):
-        raise Refused(f"format() has no value for the {{{index}}}", f"it was given {len(texts)} after the text")
+        raise Refused(
+            f"format() has no value for the {{{index}}}", f"it was given {len(texts)} after the text"
+        )
     return texts[index], turn if number else turn + 1
 
 
-def _len(call: Call, values: List[Any], spend: Spend) -> int:
+def _len(_call: Call, values: List[Any], _spend: Spend) -> int:
     return len(values[0])
 
 
-def _int(call: Call, values: List[Any], spend: Spend) -> int:
+def _int(_call: Call, values: List[Any], _spend: Spend) -> int:
     value = values[0]
     if isinstance(value, str):
         if not _WHOLE.fullmatch(value):

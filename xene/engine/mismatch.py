@@ -110,7 +110,8 @@ def _order(operator: str, side: Side) -> Optional[Mismatch]:
     if side.type in (LIST, OBJECT):
         hint = f"write len({shown(side.node)})"
     return Mismatch(
-        f"'{operator}' cannot compare {named(side.type)}", _ask_first(side.node) if side.type == NULL else hint
+        f"'{operator}' cannot compare {named(side.type)}",
+        _ask_first(side.node) if side.type == NULL else hint,
     )
 
 
@@ -141,17 +142,17 @@ def _unlike(done: str, operator: str, left: Side, right: Side) -> Optional[Misma
     if operator in ("==", "!=") and {left.type, right.type} == {TEXT, LIST}:
         return Mismatch(f"{left.type} and {right.type} cannot be {done}", _member(operator, left, right))
     first, second = _fitted(operator, left, right), _fitted(operator, right, left)
-    instead = f"{_operand(operator, first)} {operator} {_operand(operator, second)}"
+    instead = f"{_operand(first)} {operator} {_operand(second)}"
     return Mismatch(f"{left.type} and {right.type} cannot be {done}", f"write {instead}")
 
 
 def _member(operator: str, left: Side, right: Side) -> str:
     needle, place = (left, right) if left.type == TEXT else (right, left)
     word = "in" if operator == "==" else "not in"
-    return f"write {_operand('==', needle.node)} {word} {_operand('==', place.node)}"
+    return f"write {_operand(needle.node)} {word} {_operand(place.node)}"
 
 
-def _operand(operator: str, node: Node) -> str:
+def _operand(node: Node) -> str:
     text = shown(Comparison(node, (Pair("==", Literal(0)),)))
     return text[: -len(" == 0")] if text.endswith(" == 0") else shown(node)
 

@@ -84,4 +84,3 @@ def _calculated(operator: str, left: Any, right: Any) -> Any:
         return _NUMBERS[operator](left, right)
     except OverflowError:
         raise Refused("this number is too large") from None
-

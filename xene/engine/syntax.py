@@ -1,7 +1,7 @@
 """From text to a tree: expressions, and texts with `${{ }}` templates. Pure.
 
-Called by `expressions` and by `manifest/`. A Pratt parser (Vaughan Pratt, "Top Down Operator Precedence", 1973) with
-Python's operators and strengths; operators of one strength become one node, so that a long chain is not deep.
+Called by `expressions` and by `manifest/`. A Pratt parser (Vaughan Pratt, "Top Down Operator Precedence", 1973)
+with Python's operators and strengths; operators of one strength become one node, so a long chain is not deep.
 Whatever the text is, the work is linear in its length, and what comes is a tree or an ExpressionError.
 """
 
@@ -129,7 +129,9 @@ class _Parser:
 
     def whole(self) -> Node:
         if len(self.tokens) == 1:
-            what = f"there is nothing between '{OPEN}' and '{CLOSE}'" if self.token.value else "nothing is here"
+            what = (
+                f"there is nothing between '{OPEN}' and '{CLOSE}'" if self.token.value else "nothing is here"
+            )
             raise ExpressionError(what, self.token.offset, "write an expression, such as params.NAME")
         tree = self.expression(CHOICE)
         if self.token.kind != "end":
@@ -229,9 +231,7 @@ class _Parser:
     def _number(self, token: Token) -> Union[int, float]:
         value: Union[int, float] = token.value
         if value > LARGEST and isinstance(value, int):
-            raise ExpressionError(
-                "this number is too large", token.offset, f"whole numbers end at {LARGEST}"
-            )
+            raise ExpressionError("this number is too large", token.offset, f"whole numbers end at {LARGEST}")
         return value
 
     def _behind_literal(self, value: Union[str, int, float, bool, None], token: Token) -> Node:
@@ -336,7 +336,9 @@ class _Parser:
             return self._no_method(node, [key.value])
         what = written(node)
         return ExpressionError(
-            f"'{what[:40]}' is no object and has no keys", self.token.offset, "only objects and lists have them"
+            f"'{what[:40]}' is no object and has no keys",
+            self.token.offset,
+            "only objects and lists have them",
         )
 
     def _no_method(self, node: Node, keys: List[Key]) -> ExpressionError:
@@ -353,13 +355,17 @@ class _Parser:
         if token.kind == "end":
             return ExpressionError("a value is missing at the end", token.offset)
         if token.value == "+":
-            return ExpressionError("a value is missing before '+'", token.offset, "a number has no '+' before it")
+            return ExpressionError(
+                "a value is missing before '+'", token.offset, "a number has no '+' before it"
+            )
         return ExpressionError(f"a value is missing before '{token.value}'", token.offset)
 
     def _unclosed(self, closing: str, opened: Token) -> ExpressionError:
         token = self.token
         if token.kind == "end":
-            return ExpressionError(f"'{opened.value}' is not closed", opened.offset, f"a '{closing}' is missing")
+            return ExpressionError(
+                f"'{opened.value}' is not closed", opened.offset, f"a '{closing}' is missing"
+            )
         return ExpressionError(
             f"'{closing}' or an operator is missing before '{_shown(token)}'", token.offset
         )
@@ -376,4 +382,3 @@ class _Parser:
 def _shown(token: Token) -> str:
     shown = str(token.value)
     return "".join(c if c.isprintable() else "?" for c in shown[:40])
-

@@ -87,8 +87,8 @@ class Token(NamedTuple):
 
 
 def tokens(text: str, at: int = 0, inside: bool = False) -> Tuple[List[Token], int]:
-    """The tokens from `at` on, the last one of kind `end`, and the offset behind them. With `inside` a `}}` ends them
-    and must be there. Raises ExpressionError, also where there are more than MAX_LENGTH characters."""
+    """The tokens from `at` on, the last one of kind `end`, and the offset behind them. With `inside` a `}}` ends
+    them and must be there. Raises ExpressionError, also where there are more than MAX_LENGTH characters."""
     found: List[Token] = []
     start = at = _behind_space(text, at)
     while at < len(text):
@@ -150,7 +150,9 @@ def _key(text: str, at: int) -> Tuple[Token, int]:
     key = match.group()
     if key.startswith("__"):
         raise ExpressionError(
-            f"values have no attributes, so there is no '{key[:40]}'", at, "a key of that name is written ['key']"
+            f"values have no attributes, so there is no '{key[:40]}'",
+            at,
+            "a key of that name is written ['key']",
         )
     return Token("key", key, at), match.end()
 

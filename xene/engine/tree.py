@@ -41,7 +41,7 @@ class ListOf(NamedTuple):
 
 
 class Name(NamedTuple):
-    """`params.a['b'][0]`: root `params`, keys `a`, `b`, Literal(0). A key that is known is a str, others are nodes."""
+    """`params.a['b'][0]`: root `params`, keys `a`, `b`, Literal(0). A key that is known is a str, others nodes."""
 
     root: str
     keys: Tuple[Key, ...] = ()
@@ -261,4 +261,3 @@ _WRITERS: Dict[Type[Node], Callable[..., str]] = {
     Arithmetic: _chain,
     Choice: _choice,
 }
-

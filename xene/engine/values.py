@@ -195,4 +195,3 @@ def _whole_characters(value: Any) -> None:
         as_json(value).encode("utf-8")
     except UnicodeEncodeError:
         raise Refused("this JSON holds half a character", "a \\ud8.. wants its second half") from None
-

@@ -58,7 +58,9 @@ def _names(template: Template, path: Path, reach: Reach) -> Iterator[Finding]:
     keys = [key for key in tree.keys if isinstance(key, str)] if isinstance(tree, Name) else []
     if not isinstance(tree, Name) or len(keys) != len(tree.keys):
         message = f"only a name is allowed here, not {quoted(template.text)}"
-        yield Finding(path, "bad-template", message, "operators and functions are not in this version of Xene yet")
+        yield Finding(
+            path, "bad-template", message, "operators and functions are not in this version of Xene yet"
+        )
         return
     yield from _reference((tree.root, *keys), template.text, path, reach)
 
