@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from hypothesis import strategies as st
@@ -65,6 +66,6 @@ def trees() -> Any:
 
 def bare(node: Any) -> Any:
     """The tree without offsets."""
-    if isinstance(node, tuple) and hasattr(node, "_fields"):
-        return type(node)(*[0 if f == "offset" else bare(v) for f, v in zip(node._fields, node)])
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        return type(node)(**{name: bare(inner) for name, inner in vars(node).items() if name != "offset"})
     return tuple(bare(item) for item in node) if isinstance(node, tuple) else node

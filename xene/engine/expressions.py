@@ -7,6 +7,7 @@ one evaluation is bounded, whatever the expression and the values are.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, Union
 
 from xene.engine.functions import FUNCTIONS, argument_faults, arity_fault, text_of
@@ -99,7 +100,7 @@ class _Evaluation:
 
     def text(self, template: Template) -> str:
         found = self.of(template.tree)
-        return self._at(template.offset, lambda: text_of(found, self.spend))
+        return str(self._at(template.offset, lambda: text_of(found, self.spend)))
 
     def _at(self, offset: int, work: Callable[[], Any]) -> Any:
         """What `work` gives; what it refuses is an error at `offset`."""
@@ -224,7 +225,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _shown(node: Union[Name, Access], keys: int) -> str:
-    return f"'{shown(node._replace(keys=node.keys[:keys]))}'"
+    return f"'{shown(replace(node, keys=node.keys[:keys]))}'"
 
 
 def _not_there(holder: Any, key: Any, node: Union[Name, Access], depth: int) -> Refused:
@@ -244,7 +245,7 @@ def _minus(holder: Mapping[str, Any], key: str, node: Union[Name, Access], depth
     before, minus, behind = key.partition("-")
     if not minus or before not in holder:
         return ""
-    number = node._replace(keys=(*node.keys[:depth], before))
+    number = replace(node, keys=(*node.keys[:depth], before))
     return f"to subtract write blanks around '-': {shown(number)} - {behind}"
 
 

@@ -7,6 +7,7 @@ Whatever the text is, the work is linear in its length, and what comes is a tree
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import List, NamedTuple, Optional, Tuple, Union
 
@@ -314,7 +315,7 @@ class _Parser:
 
     def _with_keys(self, node: Node, keys: Tuple[Key, ...]) -> Node:
         if isinstance(node, (Name, Access)):
-            return node._replace(keys=node.keys + keys)
+            return replace(node, keys=node.keys + keys)
         if isinstance(node, (Call, ListOf, Choice)):
             return self._made(Access(node, keys, node.offset))
         raise ExpressionError(f"'{written(node)[:40]}' has no keys", node.offset)

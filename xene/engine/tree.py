@@ -7,7 +7,8 @@ anything. Trees are immutable and shared by caches; a tree is at most `MAX_DEPTH
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple, Type, Union
+from dataclasses import dataclass
+from typing import Callable, Dict, Iterator, List, Tuple, Type, Union
 
 MAX_LENGTH = 4096  # characters of an expression
 MAX_NODES = 500
@@ -28,19 +29,22 @@ class ExpressionError(ValueError):
         self.offset = offset
 
 
-class Literal(NamedTuple):
+@dataclass(frozen=True)
+class Literal:
     """Text, int, float, bool or None."""
 
     value: Union[str, int, float, bool, None]
     offset: int = 0
 
 
-class ListOf(NamedTuple):
+@dataclass(frozen=True)
+class ListOf:
     items: Tuple[Node, ...]
     offset: int = 0
 
 
-class Name(NamedTuple):
+@dataclass(frozen=True)
+class Name:
     """`params.a['b'][0]`: root `params`, keys `a`, `b`, Literal(0). A key that is known is a str, others nodes."""
 
     root: str
@@ -48,7 +52,8 @@ class Name(NamedTuple):
     offset: int = 0
 
 
-class Access(NamedTuple):
+@dataclass(frozen=True)
+class Access:
     """Keys behind something that is no name: `fromJson(x).a`."""
 
     base: Node
@@ -56,7 +61,8 @@ class Access(NamedTuple):
     offset: int = 0
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True)
+class Call:
     """`function` may be any identifier: whoever walks the tree says which there are."""
 
     function: str
@@ -64,7 +70,8 @@ class Call(NamedTuple):
     offset: int = 0
 
 
-class Logic(NamedTuple):
+@dataclass(frozen=True)
+class Logic:
     """`a and b and c`: all of one operator are one node."""
 
     operator: str
@@ -72,19 +79,22 @@ class Logic(NamedTuple):
     offset: int = 0
 
 
-class Not(NamedTuple):
+@dataclass(frozen=True)
+class Not:
     operand: Node
     offset: int = 0
 
 
-class Negative(NamedTuple):
+@dataclass(frozen=True)
+class Negative:
     """`-x`; a minus before a number literal is part of the literal."""
 
     operand: Node
     offset: int = 0
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True)
+class Pair:
     """An operator and what stands right of it; `offset` is the operator's."""
 
     operator: str
@@ -92,7 +102,8 @@ class Pair(NamedTuple):
     offset: int = 0
 
 
-class Comparison(NamedTuple):
+@dataclass(frozen=True)
+class Comparison:
     """`a < b <= c` as in Python: every pair of neighbours must hold."""
 
     first: Node
@@ -100,7 +111,8 @@ class Comparison(NamedTuple):
     offset: int = 0
 
 
-class Arithmetic(NamedTuple):
+@dataclass(frozen=True)
+class Arithmetic:
     """`a + b - c`, or `a * b % c`: operators of one strength, from left to right."""
 
     first: Node
@@ -108,7 +120,8 @@ class Arithmetic(NamedTuple):
     offset: int = 0
 
 
-class Choice(NamedTuple):
+@dataclass(frozen=True)
+class Choice:
     """`then if condition else otherwise`."""
 
     then: Node
