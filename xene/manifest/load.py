@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from xene.engine.expressions import OPEN
-from xene.manifest import later, schema, syntax
+from xene.manifest import later, schema, shapes, syntax
 from xene.manifest.agents import agent_findings
 from xene.manifest.checks import fields, text, workflow_findings
 from xene.manifest.entries import Declared, Entry, Loaded, ObjectReference
@@ -143,7 +143,7 @@ class _Reading:
     def judge(self, node: Node, kind: str) -> tuple[Any, bool]:
         """The plain data of an object, and whether it is valid; what is wrong with it goes to `flaws`."""
         builder = Builder()
-        data = builder.build(node, schema.shape(kind))
+        data = builder.build(node, shapes.shape(kind))
         check = _CHECKS.get(kind)
         found = _told_once(islice(check(data, self.has_templates), MAX_PROBLEMS + 1)) if check else []
         self.flaws += builder.flaws

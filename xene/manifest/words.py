@@ -10,6 +10,7 @@ from xene.manifest import later, schema
 from xene.manifest.findings import Finding, Path
 from xene.manifest.problems import closest, did_you_mean, listed, quoted
 from xene.model.ids import NAME_RULE
+from xene.model.pipeline_codec import MATRIX_OPTIONS
 
 _TYPES = {
     "object": "a mapping (key: value)",
@@ -41,7 +42,7 @@ def _place(error: Any) -> str:
     title = error.schema.get("title", "")
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title).lower().replace("workflow spec", "'spec'")
     words = words.replace("agent spec", "'spec'").replace("metadata", "'metadata'")
-    if title in ("Ssh", "Local"):
+    if title in ("Ssh", "Local", "Limits", "Backoff", "Retry"):
         return quoted(title.lower())
     return words if words.startswith("'") else f"an {words}" if words[0] in "aeiou" else f"a {words}"
 
@@ -70,7 +71,7 @@ def _elsewhere(key: str, kind: str) -> str:
 
 
 def _home(name: str) -> str:
-    return {"": "the object", "metadata": "metadata", "spec": "spec"}.get(name, name)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _objects(kind: str) -> list[tuple[str, schema.Schema]]:
@@ -115,18 +116,16 @@ def _type(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
     value, types = error.instance, error.validator_value
     wanted = "string" if isinstance(types, list) else types
-    if isinstance(value, dict) and len(path) > 1 and path[-2] == "needs":
-        yield Finding(
-            path, "not-yet", f"a connector with conditions {later.NOT_YET}", "write the task's name"
-        )
-        return
-    message = f"{label(path)} must be {_TYPES[wanted]}, not {_sort(value)}"
+    what = "a text, a number or a boolean" if error.schema.get("title") == "MatrixValue" else _TYPES[wanted]
+    message = f"{label(path)} must be {what}, not {_sort(value)}"
     yield Finding(path, "wrong-type", message, _type_hint(value, wanted, error.schema, path))
 
 
 def _type_hint(value: Any, wanted: str, place: schema.Schema, path: Path) -> str:
     if value is None and wanted in ("object", "array"):
         return "give it a value, or leave the key out"
+    if place.get("title") == "MatrixValue" and len(path) > 1 and closest(str(path[-2]), MATRIX_OPTIONS):
+        return did_you_mean(str(path[-2]), MATRIX_OPTIONS)
     if wanted == "string" and isinstance(value, dict):
         return _QUOTE
     if isinstance(value, str) and _unquoted(value, wanted):
@@ -139,8 +138,10 @@ def _type_hint(value: Any, wanted: str, place: schema.Schema, path: Path) -> str
 
 
 def _unquoted(value: str, wanted: str) -> bool:
-    numeric = re.fullmatch(r"-?[0-9]{1,15}", value) is not None
-    return value in ("true", "false") if wanted == "boolean" else numeric and wanted in ("integer", "number")
+    if wanted == "boolean":
+        return value in ("true", "false")
+    forms = {"integer": r"-?[0-9]{1,15}", "number": r"-?[0-9]{1,15}(\.[0-9]{1,15})?"}
+    return wanted in forms and re.fullmatch(forms[wanted], value) is not None
 
 
 def _sort(value: Any) -> str:
@@ -160,7 +161,48 @@ def _enum(case: Case) -> Iterator[Finding]:
     values = [str(value) for value in error.validator_value]
     message = f"{label(path)} must be one of {listed(values, 'or')}, not {_bare(error.instance)}"
     near = closest(error.instance, values) if isinstance(error.instance, str) else None
-    yield Finding(path, "wrong-value", message, f"did you mean {quoted(near)}?" if near else "")
+    hint = f"did you mean {quoted(near)}?" if near else ""
+    if str(error.instance).isdigit() and path[-2:-1] == ("on",):
+        hint = f"an exit code is written without quotes: {error.instance}"
+    yield Finding(path, "wrong-value", message, hint)
+
+
+def form_of(error: Any) -> int | None:
+    """Which of the forms of an `anyOf` the value was meant to have, by its type."""
+    for index, form in enumerate(error.validator_value):
+        types = form.get("type", "string" if "enum" in form else ())
+        if any(_is_of(error.instance, each) for each in _listed(types)):
+            return index
+    return None
+
+
+def _listed(types: Any) -> list[str]:
+    return types if isinstance(types, list) else [types]
+
+
+def _is_of(value: Any, name: str) -> bool:
+    """Whether JSON schema counts `value` as of the type `name`."""
+    if isinstance(value, bool):
+        return name == "boolean"
+    if isinstance(value, float) and value.is_integer() and name == "integer":
+        return True
+    sorts = {"string": str, "integer": int, "number": (int, float), "object": dict, "array": list}
+    return name in sorts and isinstance(value, sorts[name])  # type: ignore[arg-type]
+
+
+def _any_of(case: Case) -> Iterator[Finding]:
+    """A value of none of the types that are wanted."""
+    path, error = case.path, case.error
+    wanted = " or ".join(_form_in_words(form) for form in error.validator_value)
+    message = f"{label(path)} must be {wanted}, not {_sort(error.instance)}"
+    yield Finding(path, "wrong-type", message, _type_hint(error.instance, "", error.schema, path))
+
+
+def _form_in_words(form: schema.Schema) -> str:
+    if "enum" in form:
+        return "one of " + listed(list(map(str, form["enum"])), "or")
+    titled = {"Name": "a name", "AxisTemplate": "a template", "Glob": "a pattern"}
+    return titled.get(form.get("title", ""), _TYPES[_listed(form["type"])[0]])
 
 
 def _bare(value: Any) -> str:
@@ -178,6 +220,9 @@ def _form(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
     code, rule = _rule(error.schema)
     value = error.instance
+    if error.schema.get("title") == "AxisTemplate":
+        yield _axis(path, value)
+        return
     if code == "wrong-value" and path:
         where = path[-1] if isinstance(path[-1], str) else path[-2]
         what = "value of a label" if error.schema.get("title") == "LabelValue" else label((where,))
@@ -187,6 +232,13 @@ def _form(case: Case) -> Iterator[Finding]:
     else:
         what = {"bad-duration": "a duration", "bad-name": "a valid name"}.get(code, "valid")
         yield Finding(path, code, f"{quoted(value)} is not {what}", _name_hint(value, rule))
+
+
+def _axis(path: Path, value: str) -> Finding:
+    name = str(path[-1])
+    message = f"{quoted(name)} must be a list of values, or one template that gives a list, not {quoted(value)}"
+    hint = did_you_mean(name, MATRIX_OPTIONS, f"for example {name[:63]}: [{value[:63]}]")
+    return Finding(path, "wrong-type", message, hint)
 
 
 def _rule(place: schema.Schema) -> tuple[str, str]:
@@ -204,6 +256,17 @@ def _clause(place: schema.Schema) -> str:
     return words[:1].lower() + words[1:] if words[1:2].islower() or words[1:2] == " " else words
 
 
+_OWNED = {
+    "env": "an environment variable",
+    "secrets": "an environment variable",
+    "labels": "a label",
+    "matchLabels": "a label",
+    "annotations": "an annotation",
+    "artifacts": "an artifact",
+    "finally": "a task",
+}
+
+
 def key_name(path: Path, error: Any) -> Finding:
     """A key chosen by the user breaks the rule for such keys."""
     key = error.instance
@@ -211,9 +274,8 @@ def key_name(path: Path, error: Any) -> Finding:
     if error.validator == "not":
         message, rule = f"{quoted(key)} may not be set: names that begin with XENE_ are Xene's own", ""
         return Finding((*path, key), "bad-name", message, rule, at_key=True)
-    owner = path[-1] if path else ""
-    what = {"env": "an environment variable", "labels": "a label", "matchLabels": "a label"}.get(str(owner))
-    what = what or {"annotations": "an annotation"}.get(str(owner), f"a {str(owner).rstrip('s')}")
+    owner = str(path[-1]) if path else ""
+    what = "an axis" if error.schema.get("title") == "AxisName" else _OWNED.get(owner, f"a {owner.rstrip('s')}")
     return Finding(
         (*path, key),
         "bad-name",
@@ -249,7 +311,7 @@ def _unique(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
     seen: list[Any] = []
     for index, item in enumerate(error.instance):
-        if any(item == other and type(item) is type(other) for other in seen):
+        if any(item == other and isinstance(item, bool) == isinstance(other, bool) for other in seen):
             yield Finding((*path, index), "wrong-value", f"{_bare(item)} stands twice in {label(path)}")
             return
         seen.append(item)
@@ -257,7 +319,7 @@ def _unique(case: Case) -> Iterator[Finding]:
 
 def _range(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
-    word = "at least" if error.validator == "minimum" else "at most"
+    word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}[error.validator]
     value = quoted(error.instance)[1:-1]
     yield Finding(path, "wrong-value", f"{label(path)} must be {word} {error.validator_value}, not {value}")
 
@@ -287,5 +349,7 @@ WORDS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "uniqueItems": _unique,
     "minimum": _range,
     "maximum": _range,
+    "exclusiveMinimum": _range,
+    "anyOf": _any_of,
     "oneOf": _one_of,
 }
