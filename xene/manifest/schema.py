@@ -195,7 +195,18 @@ def inner(kind: str, schema: Schema) -> Schema | None:
 
 
 _TITLED = (
-    *("param", "context", "task", "step", "pipeline", "requirement", "connector", "retry", "backoff", "matrix"),
+    *(
+        "param",
+        "context",
+        "task",
+        "step",
+        "pipeline",
+        "requirement",
+        "connector",
+        "retry",
+        "backoff",
+        "matrix",
+    ),
     *("approval", "container", "limits"),
 )
 

@@ -17,8 +17,10 @@ _BY_TITLE = {"Value": VALUE, "MatrixValue": TYPED, "RetryCause": TYPED}
 
 
 class Shape:
-    """`sort` is of a scalar. `mapping` tells whether a mapping is wanted: `fields` are its known keys, `rest` is for
-    all others. `items` are of a list; None where no list is wanted."""
+    """What is wanted at a place: `sort` of a scalar, `items` of a list (None where no list is wanted).
+
+    `mapping` tells whether a mapping is wanted: `fields` are its known keys, `rest` is for all other keys.
+    """
 
     __slots__ = ("fields", "items", "mapping", "rest", "sort")
 

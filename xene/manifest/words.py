@@ -236,7 +236,9 @@ def _form(case: Case) -> Iterator[Finding]:
 
 def _axis(path: Path, value: str) -> Finding:
     name = str(path[-1])
-    message = f"{quoted(name)} must be a list of values, or one template that gives a list, not {quoted(value)}"
+    message = (
+        f"{quoted(name)} must be a list of values, or one template that gives a list, not {quoted(value)}"
+    )
     hint = did_you_mean(name, MATRIX_OPTIONS, f"for example {name[:63]}: [{value[:63]}]")
     return Finding(path, "wrong-type", message, hint)
 
@@ -275,7 +277,9 @@ def key_name(path: Path, error: Any) -> Finding:
         message, rule = f"{quoted(key)} may not be set: names that begin with XENE_ are Xene's own", ""
         return Finding((*path, key), "bad-name", message, rule, at_key=True)
     owner = str(path[-1]) if path else ""
-    what = "an axis" if error.schema.get("title") == "AxisName" else _OWNED.get(owner, f"a {owner.rstrip('s')}")
+    what = (
+        "an axis" if error.schema.get("title") == "AxisName" else _OWNED.get(owner, f"a {owner.rstrip('s')}")
+    )
     return Finding(
         (*path, key),
         "bad-name",
