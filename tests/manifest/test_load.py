@@ -43,12 +43,22 @@ def test_defaults_written_out_make_no_difference():
                 p:
                   maxParallel: 8
                   params: {}
+                  needs: []
+                  secrets: {}
+                  concurrencyPolicy: Queue
+                  gracePeriod: 10000ms
+                  failFast: false
+                  finally: {}
                   placement: {size: 1, agentSelector: {matchLabels: {}}}
                   tasks:
                     t:
                       needs: []
+                      join: all
+                      artifacts: {}
                       context: default
-                      steps: [{name: a, run: make, gracePeriod: 10000ms, continueOnError: false}]
+                      continueOnError: false
+                      retry: {maxAttempts: 1, backoff: {initial: 1000ms, factor: 2, max: 60s}, on: [error, timeout]}
+                      steps: [{name: a, run: make, continueOnError: false}]
             """
         ),
         "a",

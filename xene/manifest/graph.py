@@ -93,6 +93,7 @@ def _unknown(
 ) -> Finding:
     message = f"the {noun} {quoted(name)} needs {quoted(need.name)}, which {whole} does not have"
     if need.name in others:
+        message = f"the {noun} {quoted(name)} cannot need {quoted(need.name)}"
         return Finding(need.path, f"unknown-{noun}", message, others[need.name])
     return Finding(
         need.path, f"unknown-{noun}", message, did_you_mean(need.name, [t for t in needs if t != name])

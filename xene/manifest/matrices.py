@@ -100,7 +100,8 @@ def _as_typed(value: Any, axis: list[Any]) -> str:
     """A hint for a value that is there as another type, or under another spelling."""
     for each in axis:
         if str(each).lower() == str(value).lower():
-            return "the axis has it as " + ("a text, with quotes" if isinstance(each, str) else "no text")
+            shown = f'"{each}", with' if isinstance(each, str) else f"{str(each).lower()}, without"
+            return f"write {shown} quotes"
     return did_you_mean(str(value), [str(each) for each in axis])
 
 
@@ -123,7 +124,7 @@ def _count(matrix: Any, axes: _Axes, path: Path) -> Iterator[Finding]:
 def _is_static(matrix: Any, axes: _Axes) -> bool:
     """Whether its combinations can be told now: lists of plain values, and entries that are mappings."""
     entries = [*items(matrix, "include"), *items(matrix, "exclude")]
-    return all(isinstance(axis, list) and _is_whole(axis) for axis in axes.values()) and all(
+    return all(isinstance(axis, list) and axis and _is_whole(axis) for axis in axes.values()) and all(
         isinstance(entry, dict) and all(isinstance(v, (str, int, float)) for v in entry.values())
         for entry in entries
     )

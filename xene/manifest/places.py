@@ -1,6 +1,6 @@
 """Where templates and expressions may stand in a workflow: the one table of them. Pure.
 
-Called by `checks` and `tasks`, which judge what stands there, and by `misplaced`, which finds templates elsewhere.
+Called by `checks` and `tasks`, which have `templates` judge what stands there, and find templates elsewhere.
 """
 
 from __future__ import annotations
@@ -50,19 +50,24 @@ def of(holder: Any, kind: str, path: Path) -> Iterator[Place]:
     if not isinstance(holder, dict):
         return
     for key, sort in PLACES[kind].items():
-        if key == "*":
-            yield from (
-                Place(sort, axis, value, (*path, axis))
-                for axis, value in holder.items()
-                if axis not in MATRIX_OPTIONS and isinstance(value, str)
-            )
+        if sort == AXIS:
+            yield from _axes(holder, path)
         elif sort == TEXTS:
-            values = holder.get(key)
-            for name, value in values.items() if isinstance(values, dict) else ():
-                if isinstance(value, str):
-                    yield Place(sort, key, value, (*path, key, name))
+            yield from _texts(holder.get(key), key, path)
         elif isinstance(holder.get(key), list if sort == ARGUMENTS else str):
             yield Place(sort, key, holder[key], (*path, key))
+
+
+def _texts(values: Any, key: str, path: Path) -> Iterator[Place]:
+    for name, value in values.items() if isinstance(values, dict) else ():
+        if isinstance(value, str):
+            yield Place(TEXTS, key, value, (*path, key, name))
+
+
+def _axes(matrix: Mapping[str, Any], path: Path) -> Iterator[Place]:
+    for name, value in matrix.items():
+        if name not in MATRIX_OPTIONS and isinstance(value, str):
+            yield Place(AXIS, name, value, (*path, name))
 
 
 def of_task(task: Any, path: Path) -> Iterator[Place]:

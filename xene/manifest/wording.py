@@ -13,8 +13,10 @@ from typing import Any, Iterable, Iterator
 
 from xene.manifest import schema
 from xene.manifest.findings import Finding, Path
+from xene.manifest.phrases import Case, label
 from xene.manifest.problems import quoted
-from xene.manifest.words import WORDS, Case, form_of, key_name, label
+from xene.manifest.sorts import form_of
+from xene.manifest.words import WORDS, key_name
 
 MAX_ERRORS = 400  # a file shows 100 problems; several errors may make one
 
