@@ -161,9 +161,7 @@ def _explanation(kind: str, schema: Schema, path: str) -> Explanation:
 
 def children(kind: str, schema: Schema) -> tuple[Child, ...]:
     """The keys below `schema`, also below the values of a map and the items of a list."""
-    place = fullest(kind, schema)
-    while not place.get("properties") and (within := inner(kind, place)) is not None:
-        place = within
+    place = keyed(kind, schema) or {}
     required = place.get("required", ())
     out = []
     for name, value in place.get("properties", {}).items():
@@ -175,9 +173,7 @@ def children(kind: str, schema: Schema) -> tuple[Child, ...]:
 
 def properties(kind: str, schema: Schema) -> Mapping[str, Schema]:
     """The keys that may follow in a path: those of `schema`, or of what is inside a map or a list."""
-    place: Schema | None = fullest(kind, schema)
-    while place is not None and not place.get("properties"):
-        place = inner(kind, place)
+    place = keyed(kind, schema)
     return place["properties"] if place is not None else {}
 
 
@@ -187,11 +183,20 @@ def is_mapping(schema: Schema) -> bool:
 
 
 def inner(kind: str, schema: Schema) -> Schema | None:
-    """What the values of a map or the items of a list look like, in their fullest form; None for anything else."""
+    """What the values of a map or the items of a list look like; None for anything else."""
     whole = fullest(kind, schema)
     if is_mapping(whole):
-        return fullest(kind, whole["additionalProperties"])
-    return fullest(kind, whole["items"]) if "items" in whole else None
+        return follow(kind, whole["additionalProperties"])
+    return follow(kind, whole["items"]) if "items" in whole else None
+
+
+def keyed(kind: str, schema: Schema) -> Schema | None:
+    """What has the keys that may follow in a path: `schema`, or what is inside a map or a list; or None."""
+    place: Schema | None = fullest(kind, schema)
+    while place is not None and not place.get("properties"):
+        within = inner(kind, place)
+        place = None if within is None else fullest(kind, within)
+    return place
 
 
 _TITLED = (
@@ -231,6 +236,6 @@ def type_in_words(kind: str, schema: Schema) -> str:
         return "mapping"
     if title in ("duration", "name", "value", "expression", "size"):
         return title
-    if title == "matrix value":
-        return "value"
+    if title in ("matrix value", "glob"):
+        return {"glob": "pattern"}.get(title, "value")
     return "text" if is_text(whole) else str(whole["type"])
