@@ -27,6 +27,7 @@ from xene.manifest.source import Source
 from xene.manifest.spots import spot
 from xene.manifest.values import Builder, locate
 from xene.model import codec
+from xene.model.ids import is_name
 
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
@@ -44,7 +45,7 @@ def load_text(data: bytes | str, file: str) -> Loaded:
             break  # and the last problem that is shown says that there are more
         if not _is_empty(node):
             reading.take(node)
-    return Loaded(tuple(reading.entries), tuple(reading.declared), reading.problems())
+    return Loaded(tuple(reading.entries), tuple(reading.declared), reading.problems(), tuple(reading.wanted))
 
 
 def load_source(data: bytes, file: str) -> tuple[str | None, tuple[Problem, ...]]:
@@ -92,6 +93,7 @@ class _Reading:
         self.has_conditions = hidden or "when" in source.text
         self.entries: list[Entry] = []
         self.declared: list[Declared] = []
+        self.wanted: list[ObjectReference] = []
         self.flaws: list[Flaw] = []
 
     def problems(self) -> tuple[Problem, ...]:
@@ -111,6 +113,9 @@ class _Reading:
         if kind is None:
             return
         data, valid = self.judge(node, kind)
+        references = self._references(node, kind, data)
+        if not valid:
+            self.wanted += references
         name = text(fields(data, "metadata"), "name")
         if name is None:
             return
@@ -119,7 +124,6 @@ class _Reading:
         self.declared.append(Declared(kind, name, file, mark.line + 1, mark.column + 1))
         if valid:
             normal = _normal(kind, data)
-            references = self._references(node, kind, data)
             labels = normal["metadata"].get("labels", {})
             body = json.dumps(normal, separators=(",", ":"), ensure_ascii=False)
             digest = codec.digest(normal)
@@ -152,8 +156,12 @@ class _Reading:
         builder = Builder()
         data = builder.build(node, shapes.shape(kind))
         found = _told_once(islice(self._meant(kind, data), MAX_PROBLEMS + 1))
-        self.flaws += builder.flaws
-        self.flaws += [self._placed(node, finding) for finding in found]
+        placed = [self._placed(node, finding) for finding in found]
+        judged = {_start(node, finding) for finding in found if finding.inside}
+        self.flaws += [
+            flaw for flaw in builder.flaws if flaw[:2] not in judged
+        ]  # which the expression explains
+        self.flaws += placed
         accepted = schema.accepts(kind)(data)
         if not accepted:
             from xene.manifest import wording
@@ -187,7 +195,7 @@ class _Reading:
         if kind != "Workflow":
             return ()
         out = []
-        for pipeline, body in data["spec"]["pipelines"].items():
+        for pipeline, body in fields(fields(data, "spec"), "pipelines").items():
             for wanted, name, place in _named(body):
                 mark = locate(node, ("spec", "pipelines", pipeline, *place)).mark
                 out.append(ObjectReference(wanted, name, self.source.file, mark.line + 1, mark.column + 1))
@@ -198,12 +206,13 @@ class _Reading:
 
 
 def _named(pipeline: Any) -> Iterator[tuple[str, str, Path]]:
-    """Kind, name and place of each object that a valid pipeline names."""
+    """Kind, name and place of each object that a pipeline names; what is no name the schema has refused."""
     agent = text(fields(pipeline, "placement"), "agent")
-    if agent is not None:
+    if agent is not None and is_name(agent):
         yield "Agent", agent, ("placement", "agent")
     for variable, secret in fields(pipeline, "secrets").items():
-        yield "Secret", secret, ("secrets", variable)
+        if isinstance(secret, str) and is_name(secret):
+            yield "Secret", secret, ("secrets", variable)
 
 
 def _merged(node: Node, finding: Finding) -> bool:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Iterable, Mapping
 
 from xene.engine.mismatch import ANY, BOOLEAN, NUMBER, TEXT
-from xene.manifest.connectors import Need
+from xene.manifest.connectors import TASK, Need, may_succeed, needs_of
 from xene.manifest.graph import Upstream
 from xene.manifest.matrices import axes_of
 from xene.manifest.plain import fields, items, text
@@ -46,6 +46,7 @@ class Reach:
     tasks: Tasks | None = None
     task: str = ""  # where the place is
     via: str = ""  # of a connector: the task that it leads to
+    failed: frozenset[str] = frozenset()  # tasks that surely have not succeeded, so that they have no outputs
     declared: tuple[str, ...] = ()  # outputs of `task`
     steps: Mapping[str, int] | None = None  # those of `task`, by number; None: not in reach here
     at: int = 0  # the number of the step where the place is
@@ -106,13 +107,16 @@ class Ground:
             whose="what is worked out before a task",
             tasks=self._tasks,
             task=name,
+            failed=self._failed(name, needs_of(task, (), TASK)),
             no_matrix=no_matrix,
             in_finally=in_finally,
         )
 
     def of_connector(self, name: str, task: Any, need: Need, in_finally: bool) -> Reach:
         """Of a connector's `when`."""
-        return replace(self.of_conditions(name, task, in_finally), via=need.name)
+        reach = replace(self.of_conditions(name, task, in_finally), via=need.name)
+        alone = name in self._upstream.loose
+        return replace(reach, failed=frozenset(_unsuccessful([need]))) if alone else reach
 
     def of_task_env(self, name: str, task: Any, in_finally: bool) -> Reach:
         """Of a task's env."""
@@ -128,6 +132,10 @@ class Ground:
         for at, step in enumerate(items(task, "steps")):
             steps.setdefault(text(step, "name") or "", at)
         return replace(reach, whose="a step", steps=steps, declared=outputs_of(task))
+
+    def _failed(self, name: str, needs: list[Need]) -> frozenset[str]:
+        """What a task needs in a way that rules out its success."""
+        return frozenset(_unsuccessful(needs)) if name not in self._upstream.loose else frozenset()
 
     def _outside(self, task: Any) -> frozenset[str]:
         """What is declared outside the task: by workflow, pipeline and its context."""
@@ -147,6 +155,10 @@ class Ground:
             frozenset(last),
             self._upstream,
         )
+
+
+def _unsuccessful(needs: Iterable[Need]) -> Iterable[str]:
+    return (need.name for need in needs if need.body is not None and not may_succeed(need.body))
 
 
 def outputs_of(task: Any) -> tuple[str, ...]:

@@ -127,7 +127,14 @@ def _parts(text: str, path: Path) -> tuple[Part, ...] | Finding:
     try:
         return parse_template(text)
     except ExpressionError as error:
-        return Finding(path, "bad-template", error.problem, error.hint or _USUAL, offset=error.offset)
+        offset = _opening(text, error.offset)
+        return Finding(path, "bad-template", error.problem, error.hint or _USUAL, offset=offset)
+
+
+def _opening(text: str, offset: int) -> int:
+    """The braces, where it is the first thing behind them that is wrong; else `offset`."""
+    start = text.rfind(OPEN, 0, offset + len(OPEN))
+    return start if start >= 0 and not text[start + len(OPEN) : offset].strip() else offset
 
 
 def _told(
