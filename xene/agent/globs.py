@@ -30,8 +30,8 @@ class ArtifactProblem(XeneError):
 def find(root: str, globs: List[str], most: int) -> Found:
     """All paths below `root` that `globs` name, relative to it, with what `lstat` says of them.
 
-    Raises ArtifactProblem: for a glob that names nothing, that leaves the workspace or leads through a link, and for
-    more than `most` paths; OSError where something cannot be read.
+    Raises ArtifactProblem: for a glob that names nothing, that leaves the workspace or leads through a link, and
+    for more than `most` paths; OSError where something cannot be read.
     """
     found: Found = {}
     for glob in globs:

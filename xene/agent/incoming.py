@@ -79,7 +79,7 @@ class Incoming:
             runs.pop(run, None)
 
     def tidy(self, needed: Collection[str], released: Collection[str] = ()) -> None:
-        """Remove what no run that is known, and none that is to come, will lay: what `released` runs had, or is old."""
+        """Remove what no known run, and none that is to come, will lay: what `released` runs had, or is old."""
         late = time.monotonic() - KEPT
         coming: Set[str] = set()
         for sha256, runs in list(self._wanted.items()):

@@ -1,8 +1,8 @@
 """Artifacts as files: a plain tar, made the same way from the same tree, and laid without trusting what is in it.
 
 Called by `artifacts` on a host, and by `xene artifacts` on the control host: what came from an agent may hold
-anything. So only directories, regular files and links that stay inside are taken, by names that stay inside; nothing
-is ever written through a link; the reader is this page's own, since `tarfile` believes a header's sizes.
+anything. So only directories, regular files and links that stay inside are taken, by names that stay inside;
+nothing is ever written through a link; the reader is this page's own, since `tarfile` believes a header's sizes.
 """
 
 from __future__ import annotations

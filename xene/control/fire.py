@@ -7,6 +7,7 @@ import sqlite3
 import time
 from typing import Iterable, Mapping, NamedTuple
 
+from xene.control import inputs
 from xene.control.drive import Wish, drive, needed
 from xene.control.passes import Control, is_away
 from xene.control.place import Place
@@ -69,18 +70,26 @@ class HandedOver(Wish):
 
 
 def fire(
-    place: Place, target: str, given: Mapping[str, str], *, hand_over: bool = True, open: Open = open_channel
+    place: Place,
+    target: str,
+    given: Mapping[str, str],
+    *,
+    artifacts_from: str | None = None,
+    hand_over: bool = True,
+    open: Open = open_channel,
 ) -> Fired:
     """Start `WORKFLOW` (all its pipelines) or `WORKFLOW/PIPELINE`, and hand the runs to their agents.
 
-    Without `hand_over` the runs are only stored: whoever follows them drives them. Raises NotFound, Usage (bad
-    params), Unplaceable (then there is no run).
+    Without `hand_over` the runs are only stored: whoever follows them drives them. `artifacts_from` is a run (any
+    way to name one) whose artifacts take the place of those that the pipeline's connectors want. Raises NotFound,
+    Usage (bad params), Conflict (artifacts of a run that has not ended), Unplaceable; then there is no run.
     """
     with db.open_state(place.state, create=False) as state:
         workflow, only = resolve_target(state, target)
         if _missing(state, workflow, only):
             drive(place, Told(), open=open)  # perhaps an agent is there by now
-        fired, where = store(state, workflow, only, given)
+        source = inputs.bring(place, state, artifacts_from, open=open) if artifacts_from else None
+        fired, where = store(state, workflow, only, given, source)
     away: Mapping[str, str] = {}
     if hand_over:
         wish = HandedOver(fired.runs, where)
@@ -110,8 +119,13 @@ def _missing(state: State, workflow: str, only: str | None) -> list[pipelines.Ro
     return [row for row in rows if row.agent is None and only in (None, row.name)]
 
 
-def store(state: State, workflow: str, only: str | None, given: Mapping[str, str]) -> tuple[Fired, list[str]]:
-    """Create the runs of one fire in one transaction; give them and their agents."""
+def store(
+    state: State, workflow: str, only: str | None, given: Mapping[str, str], source: str | None = None
+) -> tuple[Fired, list[str]]:
+    """Create the runs of one fire in one transaction; give them and their agents.
+
+    `source` is the id of the run that artifacts are taken from.
+    """
     now = time.time()
     with state.transaction() as conn:
         rows = {row.name: row for row in pipelines.of_workflow(conn, workflow)}
@@ -121,6 +135,7 @@ def store(state: State, workflow: str, only: str | None, given: Mapping[str, str
         }
         begun = fires.starts(workflow, declared, only, given)
         _refuse_unscheduled([rows[start.pipeline] for start in begun])
+        laid = inputs.for_fire(conn, workflow, only, specs, source)
         fire_id = ids.run_id(now, os.urandom(8))
         runs.create_fire(conn, now, fire_id, workflow, MANUAL, given)
         made = []
@@ -138,6 +153,7 @@ def store(state: State, workflow: str, only: str | None, given: Mapping[str, str
                 agent=str(row.agent),
                 trigger=MANUAL,
                 params=start.params,
+                artifacts=laid if row.name == only else (),
             )
             made.append(run)
         return Fired(fire_id, tuple(made), {}), [str(rows[start.pipeline].agent) for start in begun]

@@ -26,7 +26,8 @@ class Assignment:
 class Orders:
     """What one agent is told, in this order. Everything is idempotent there, so saying it twice does no harm.
 
-    `cancels` are (run, whether to kill); `collect` are ended runs whose logs are to be fetched.
+    `cancels` are (run, whether to kill); `collect` are ended runs whose logs are to be fetched; `stow` are runs
+    whose artifacts it must have before they are started.
     """
 
     assign: Assignment | None = None
@@ -35,6 +36,7 @@ class Orders:
     release_runs: tuple[str, ...] = ()
     release_workspaces: tuple[str, ...] = ()
     collect: tuple[str, ...] = ()
+    stow: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return any(getattr(self, each.name) not in (None, ()) for each in fields(self))
@@ -48,6 +50,7 @@ class Orders:
             self.release_runs + more.release_runs,
             self.release_workspaces + more.release_workspaces,
             self.collect + more.collect,
+            self.stow + more.stow,
         )
 
     def minus(self, told: Orders) -> Orders:
@@ -59,6 +62,7 @@ class Orders:
             _without(self.release_runs, told.release_runs),
             _without(self.release_workspaces, told.release_workspaces),
             _without(self.collect, told.collect),
+            _without(self.stow, told.stow),
         )
 
 
@@ -73,7 +77,8 @@ class AgentView(NamedTuple):
     """An agent. `journal` is None until it was heard once; `leaving`: its object is gone.
 
     `capacity` is the declared one. `up`: a hello came on the present connection; `caught_up`: all events up to the
-    `last` that this hello named are stored; `told`: all that was said on this connection.
+    `last` that this hello named are stored; `told`: all that was said on this connection; `stowed`: runs whose
+    artifacts it has.
     """
 
     name: str
@@ -83,6 +88,7 @@ class AgentView(NamedTuple):
     capacity: int | None
     caught_up: bool
     told: Orders = Orders()
+    stowed: frozenset[str] = frozenset()
 
 
 class Assigned(NamedTuple):
@@ -106,7 +112,8 @@ class RunView(NamedTuple):
 
     `sent_journal`: to which journal of its agent it was sent (None: never). `known`: the agent reported about it.
     `wish_seen`: which wish the agent journalled. `archived`: its log is settled, complete or not.
-    `newer_ended`: a newer run of its pipeline has ended, or the pipeline is gone.
+    `newer_ended`: a newer run of its pipeline has ended, or the pipeline is gone. `lays`: it wants artifacts of
+    other runs.
     """
 
     id: str
@@ -122,3 +129,4 @@ class RunView(NamedTuple):
     released: bool = False
     workspace_dropped: bool = False
     newer_ended: bool = False
+    lays: bool = False

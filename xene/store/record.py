@@ -12,7 +12,7 @@ import sqlite3
 from typing import Any, Callable, Iterable, Mapping
 
 from xene.model import phases
-from xene.store import agents, events
+from xene.store import agents, artifacts, events
 
 OUTPUTS_MAX = 1024 * 1024  # bytes of a task's outputs, as JSON
 _LATEST = 4e9  # an instant beyond this is no instant
@@ -231,6 +231,8 @@ def _task_ended(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
         " WHERE run = ? AND task = ? AND attempt = ? AND finished_at IS NULL",
         (*end, at, run.seq, _name(event["task"]), attempt),
     )
+    if event.get("artifacts") and phase == phases.SUCCESS:
+        artifacts.announced(fold.conn, run.seq, _name(event["task"]), event["artifacts"])
 
 
 def _step_started(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:

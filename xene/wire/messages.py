@@ -131,7 +131,7 @@ def fetch(epoch: int, request: int, run: str, task: str, name: str, offset: int)
 
 
 def stow(epoch: int, request: int, run: str, sha256: str, size: int, offset: int) -> Message:
-    """Keep the piece at `offset` of an artifact of `size` bytes for `run`; with no bytes it only asks how far it is."""
+    """Keep the piece at `offset` of an artifact of `size` bytes for `run`; without bytes it asks how far it is."""
     return {
         "type": "stow",
         "epoch": epoch,
