@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
 from xene.control.archive import Packed
 from xene.control.fetching import AGAIN, Settled
@@ -14,15 +15,24 @@ from xene.store.artifacts import Artifact
 WAITING = "WaitingForArtifacts"
 
 
-def store_packed(conn: sqlite3.Connection, packed: Packed) -> tuple[str, list[Artifact]] | None:
-    """The log of a run is settled. Its agent and its artifacts, if there are any to be fetched now."""
+class Wanted(NamedTuple):
+    """The artifacts of a run that are to be fetched from its agent."""
+
+    agent: str
+    run: str
+    attempt: int
+    artifacts: list[Artifact]
+
+
+def store_packed(conn: sqlite3.Connection, packed: Packed) -> Wanted | None:
+    """The log of a run is settled. Its artifacts, if there are any to be fetched now."""
     wanted = artifacts.awaited(conn, packed.run)
     if not wanted:
         runs.archived(conn, packed.run, packed.log, packed.message)
         return None
     runs.log_settled(conn, packed.run, packed.log, packed.message)
-    (status,) = runs.statuses(conn, [packed.run])
-    return status.agent, wanted
+    row = conn.execute("SELECT agent, attempt FROM runs WHERE id = ?", (packed.run,)).fetchone()
+    return Wanted(row[0], packed.run, row[1], wanted)
 
 
 def store_settled(conn: sqlite3.Connection, now: float, settled: Settled) -> None:

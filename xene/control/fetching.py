@@ -43,8 +43,8 @@ class Settled(NamedTuple):
 class _Job:
     """The artifacts of one run that are still to come; the first of them is the one under way."""
 
-    def __init__(self, agent: str, wanted: list[Artifact]) -> None:
-        self.agent, self.wanted = agent, wanted
+    def __init__(self, agent: str, attempt: int, wanted: list[Artifact]) -> None:
+        self.agent, self.attempt, self.wanted = agent, attempt, wanted
         self.have = 0
         self.resumed = self.checking = False
         self.complaint: str | None = None
@@ -60,16 +60,17 @@ class Fetching:
         self._open: dict[int, str] = {}  # by the number of the request: the run
         self._last = FIRST_REQUEST
 
-    def begin(self, agent: str, run: str, wanted: Iterable[Artifact]) -> None:
-        """Fetch what is awaited of a run."""
+    def begin(self, agent: str, run: str, attempt: int, wanted: Iterable[Artifact]) -> None:
+        """Fetch what is awaited of a run after its `attempt`."""
         by_digest = {each.sha256: each for each in wanted}
-        self._jobs[run] = _Job(agent, list(by_digest.values()))
+        self._jobs[run] = _Job(agent, attempt, list(by_digest.values()))
         self._ask(run)
 
-    def resume(self, agent: str, run: str) -> bool:
-        """Go on with a run over a new connection. False if its artifacts are not being fetched."""
+    def resume(self, agent: str, run: str, attempt: int) -> bool:
+        """Go on with a run over a new connection. False if its artifacts are not being fetched: first its log."""
         job = self._jobs.get(run)
-        if job is None:
+        if job is None or job.attempt != attempt:
+            self._jobs.pop(run, None)
             return False
         job.agent = agent
         if not job.checking:

@@ -11,7 +11,7 @@ import queue
 import time
 from typing import Any, Callable, Iterable, Mapping
 
-from xene.control import carrying, hearing, placing, telling, world
+from xene.control import carrying, following, hearing, placing, telling, world
 from xene.control.archive import Archive, Packed
 from xene.control.fetching import Fetching, Settled
 from xene.control.place import Place
@@ -117,7 +117,9 @@ class Control:
             if self.unplaced:
                 self._place(conn, now)
             seen = world.read(conn, self.sessions.links)
-            decisions = dispatch.decide(seen.agents, seen.assigned, seen.held, seen.runs)
+            if following.follow(conn, now):
+                seen = world.read(conn, self.sessions.links)
+            decisions = dispatch.decide(seen.agents, seen.assigned, seen.held, seen.runs, seen.answers)
             letters = telling.carry_out(conn, now, self.sessions, seen, decisions)
             gone = [name for name in decisions.gone if telling.is_droppable(self.sessions, seen, name)]
         self.world = seen
@@ -181,8 +183,8 @@ class Control:
         if packed:
             with self.state.transaction() as conn:
                 waiting = [found for each in packed if (found := carrying.store_packed(conn, each))]
-            for agent, wanted in waiting:
-                self.fetching.begin(agent, wanted[0].run, wanted)
+            for wanted in waiting:
+                self.fetching.begin(*wanted)
             self.dirty = True
 
     def _store_settled(self, settled: list[Settled]) -> None:

@@ -1,6 +1,6 @@
 """Artifacts of runs: what agents said they have, and whether it is here now.
 
-Filled by `store.record`, settled by `control.carrying`, asked by `control.inputs` and `xene artifacts`. Agents are
+Filled by `store.record`, settled by `control.carrying`, asked by `control.supplies` and `xene artifacts`. Agents are
 not trusted: `announced` takes nothing that could not be a name, a digest or a size.
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from xene.control.drive import drive
 from xene.control.fetching import fetched_bytes
@@ -12,6 +12,7 @@ from xene.control.passes import Control
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
 from xene.errors import Conflict, NotFound, Usage
+from xene.model.pipeline_codec import pipeline_connectors_from_json
 from xene.store import artifacts, runs, views
 from xene.store.artifacts import KEPT, Json
 from xene.store.db import State
@@ -81,14 +82,14 @@ def for_fire(
     conn: sqlite3.Connection,
     workflow: str,
     only: str | None,
-    specs: Mapping[str, Mapping[str, Any]],
+    needs: Mapping[str, Sequence[Any]],
     source: str | None,
 ) -> list[Json]:
     """The artifacts for the run of the pipeline `only`, from the run `source` or others of its fire.
 
-    Raises Usage where it wants some and no run is named, or one is named and it wants none; NotFound.
+    `needs` are the connectors of each pipeline, as JSON. Raises Usage where it wants some and no run is named, or one is named and it wants none; NotFound.
     """
-    wanted = _wanted(specs[only]) if only is not None else {}
+    wanted = wanted_names(needs[only]) if only is not None else {}
     if source is None:
         if wanted:
             raise Usage(
@@ -106,10 +107,10 @@ def for_fire(
     ]
 
 
-def _wanted(spec: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The artifacts that a pipeline's connectors name, by pipeline."""
-    needs = [each for each in spec["pipeline"].get("needs", ()) if isinstance(each, dict)]
-    return {each["pipeline"]: list(each["artifacts"]) for each in needs if each.get("artifacts")}
+def wanted_names(needs: Sequence[Any]) -> dict[str, tuple[str, ...]]:
+    """The artifacts that a pipeline's connectors (as JSON) name, by pipeline."""
+    found = pipeline_connectors_from_json(needs)
+    return {each.pipeline: each.artifacts for each in found if each.artifacts}
 
 
 def _source(conn: sqlite3.Connection, workflow: str, pipeline: str, run: str) -> str:
