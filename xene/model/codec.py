@@ -10,6 +10,7 @@ import json
 from typing import Any, Dict, Mapping, Tuple
 
 from xene.model.agent import Agent, Ssh
+from xene.model.secret import Secret
 from xene.model.units import format_duration, parse_duration
 from xene.model.workflow import (
     DEFAULT_CONTEXT,
@@ -309,3 +310,26 @@ def _without_prose(pipeline: Json) -> Json:
         name: {**body, "steps": [bare(step) for step in body["steps"]]} for name, body in tasks.items()
     }
     return out
+
+
+# -- secrets: where a value comes from, never the value
+
+
+def secret_to_json(secret: Secret) -> Json:
+    """The whole object, as its manifest would say it."""
+    spec = _kept(env=secret.env, file=secret.file, command=list(secret.command), age=secret.age)
+    return _object_to_json("Secret", secret, spec)
+
+
+def secret_from_json(data: Json) -> Secret:
+    """The inverse of `secret_to_json`; `data` has passed the schema."""
+    name, rest = _head(data)
+    spec = data["spec"]
+    return Secret(
+        name=name,
+        env=spec.get("env"),
+        file=spec.get("file"),
+        command=tuple(spec.get("command", ())),
+        age=spec.get("age"),
+        **rest,
+    )
