@@ -97,7 +97,7 @@ def _become_masker(needles: Needles, reading: int, output: int, mask: Set[int]) 
         close_all_but((reading, output))
         _copy(Masker(needles), reading, output)
         code = 0
-    except BaseException:  # noqa: B036, BLE001 there is nobody to tell; the step gets EPIPE
+    except BaseException:  # noqa: BLE001 there is nobody to tell; the step gets EPIPE
         code = 1
     finally:
         os._exit(code)

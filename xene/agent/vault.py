@@ -98,7 +98,7 @@ def _write_and_exit(vault: Vault, reading: int, writing: int) -> None:
         view = memoryview(vault.dump())
         while view:
             view = view[os.write(writing, view) :]
-    except BaseException:  # noqa: B036, BLE001 the reader sees that it broke off
+    except BaseException:  # noqa: BLE001 the reader sees that it broke off
         pass
     finally:
         os._exit(0)

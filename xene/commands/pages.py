@@ -195,4 +195,9 @@ def event(row: Row, now: float, color: bool) -> str:
     return fields(pairs, color=color)
 
 
-PAGES: Mapping[str, Callable[[Row, float, bool], str]] = {"pipelines": pipeline, "runs": run, "agents": agent, "secrets": secret}
+PAGES: Mapping[str, Callable[[Row, float, bool], str]] = {
+    "pipelines": pipeline,
+    "runs": run,
+    "agents": agent,
+    "secrets": secret,
+}

@@ -18,7 +18,8 @@ def schema(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="Workflow, Agent, Secret, Xene (xene.yaml) or Config (config.yaml).",
+            metavar="KIND",
+            help="Workflow, Agent, Secret, Xene (xene.yaml) or Config (config.yaml).",
             autocompletion=lambda: list(KINDS),
         ),
     ],

@@ -16,7 +16,11 @@ STARS = b"***"
 FLOOR = 8  # characters: shorter values are refused, shorter lines of a longer value are not looked for by themselves
 _WRAPS = (76, 64)  # columns after which `base64` and `openssl base64` begin a new line
 _HEAD = 16  # bytes by which the beginning of a longer needle is found
-_SKIPPED = (0, 2, 3)  # characters of base64 that hold bits of what stands before, by the number of bytes there
+_SKIPPED = (
+    0,
+    2,
+    3,
+)  # characters of base64 that hold bits of what stands before, by the number of bytes there
 
 Span = Tuple[int, int]
 

@@ -1,4 +1,4 @@
-"""Values encrypted with age for this control host, and opened again. The only user of `pyrage`, which loads late."""
+"""Values encrypted with age for this control host, and opened again. The only user of `pyrage`, loaded late."""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ class SecretMissing(NotFound):
 class Sources:
     """`home` is $XENE_HOME; `allow` is asked only when a file or a command is wanted."""
 
-    def __init__(self, home: str, allow: Callable[[], Allow], environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, home: str, allow: Callable[[], Allow], environ: Mapping[str, str] = os.environ
+    ) -> None:
         self._home = home
         self._allow = allow
         self._environ = environ
@@ -86,7 +88,7 @@ class Sources:
 
 
 def parse(data: bytes, path: str) -> dict[str, str]:
-    """The variables of a `secrets.env`: KEY=VALUE lines, `#` comments, '...' as it is, "..." with \\n \\t \\" \\\\ \\$.
+    r"""The variables of a `secrets.env`: KEY=VALUE lines, `#` comments, '...' as it is, "..." with \n \t \r \" \\.
 
     Raises SecretMissing naming the line, never what is in it.
     """
@@ -98,7 +100,9 @@ def parse(data: bytes, path: str) -> dict[str, str]:
         match = _LINE.fullmatch(line)
         value = None if match is None else _unquoted(match.group(2))
         if match is None or value is None:
-            raise SecretMissing(f"{path}:{number}: not a KEY=VALUE line", hint="quote values that hold quotes")
+            raise SecretMissing(
+                f"{path}:{number}: not a KEY=VALUE line", hint="quote values that hold quotes"
+            )
         found[match.group(1)] = value
     return found
 

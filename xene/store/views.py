@@ -17,7 +17,17 @@ from xene.store.resolve import resolve_pipeline, resolve_run
 from xene.store.rows import Json, Labels, Where, anything, bounded, by_workflow, instant
 from xene.store.run_views import run, runs
 
-__all__ = ["agents", "events", "pipelines", "resolve_pipeline", "resolve_run", "run", "runs", "secrets", "workflows"]
+__all__ = [
+    "agents",
+    "events",
+    "pipelines",
+    "resolve_pipeline",
+    "resolve_run",
+    "run",
+    "runs",
+    "secrets",
+    "workflows",
+]
 
 
 # -- workflows and pipelines
