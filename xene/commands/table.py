@@ -39,6 +39,11 @@ def table() -> Table:
                 "rm": Verb("Commands", "Remove an agent from the state", "agent_rm"),
             },
         ),
+        "secret": Branch(
+            agents,
+            "Encrypt a secret for a manifest",
+            {"seal": Verb("Commands", "Encrypt a value into a Secret manifest", "secret_seal")},
+        ),
         "reconcile": Verb(agents, "One pass: compare wanted with observed, do what is missing", "reconcile"),
         "schema": Verb(other, "Print the JSON schema of a kind of manifest", "schema"),
         "explain": Verb(other, "Explain a field of a manifest", "explain", plain),
