@@ -75,7 +75,7 @@ def states(tasks: Json | None) -> dict[str, State]:
 
 
 def _phase(task: Json) -> str:
-    waits = task["phase"] not in phases.ENDED and (task["reason"] or "").startswith("Waiting")
+    waits = task["phase"] not in phases.ENDED and (task.get("reason") or "").startswith("Waiting")
     return phases.QUEUED if waits else str(task["phase"])
 
 

@@ -42,6 +42,16 @@ class Slot:
     left: int = 0
     out: int = 0  # the column in which lines leave
 
+    @property
+    def entrance(self) -> int:
+        """Where a line comes in best, from `left`: the middle, or as near to it as the label leaves room."""
+        middle = self.width // 2
+        return (
+            min(middle, self.width + 1 - self.ports[0].width)
+            if len(self.ports) == 1 and self.name
+            else middle
+        )
+
     def settle(self, left: int) -> None:
         """Stand at `left`."""
         self.left, self.out = left, left + self.width // 2
@@ -221,27 +231,35 @@ def _columns(slots: list[list[Slot]], gaps: list[list[Net]], room: int) -> None:
     room = max([room, *(layer[-1].left + layer[-1].width for layer in slots if layer)])
     for _ in range(SWEEPS):
         for number in reversed(range(len(gaps))):
-            _pull(slots[number], [(net.tops, net.below) for net in gaps[number]], room)
+            _pull(slots[number], [(net.tops, net.below) for net in gaps[number]], room, from_above=False)
         for number, gap in enumerate(gaps):
-            _pull(slots[number + 1], [(net.below, net.tops) for net in gap], room)
+            _pull(slots[number + 1], [(net.below, net.tops) for net in gap], room, from_above=True)
     first = min((slot.left for layer in slots for slot in layer), default=0)
     for layer in slots:
         for slot in layer:
             slot.settle(slot.left - first)
 
 
-def _pull(layer: list[Slot], links: list[tuple[list[Slot], list[Slot]]], room: int) -> None:
-    place = {id(slot): slot.out + 0.0 for _, theirs in links for slot in theirs}
-    _place(layer, _near(links, place), room)
+def _pull(
+    layer: list[Slot], links: list[tuple[list[Slot], list[Slot]]], room: int, *, from_above: bool
+) -> None:
+    """Settle a layer below (or above) the layer that its links lead to."""
+    place = {
+        id(slot): float(slot.out if from_above else slot.left + slot.entrance)
+        for _, theirs in links
+        for slot in theirs
+    }
+    near = _near(links, place)
+    own = {id(slot): slot.entrance if from_above else slot.width // 2 for slot in layer}
+    _place(layer, {key: at - own[key] for key, at in near.items()}, room)
 
 
 def _place(layer: list[Slot], wanted: Mapping[int, float], room: int) -> None:
-    """Settle a layer in its order, as near to the wanted columns as its widths allow."""
+    """Settle a layer in its order, left ends as near to the wanted columns as the widths allow."""
     offset, targets, weights, starts = 0, [], [], []
     for slot in layer:
-        at = wanted.get(id(slot), float(slot.out or offset + slot.width // 2))
         starts.append(offset)
-        targets.append(at - slot.width // 2 - offset)
+        targets.append(wanted.get(id(slot), float(slot.left)) - offset)
         weights.append(1.0 if slot.name else _STRAIGHT)
         offset += slot.width + GAP
     slack = max(0, room - (offset - GAP))

@@ -87,7 +87,7 @@ def rows(run: Json, needs: Needs, now: float) -> list[Row]:
             task["phase"],
             task["reason"] or "",
             _ready(tasks, needs.get(task_of(name), ()), begin),
-            tuple(_attempt(each) for each in _tries(task)),
+            _attempts(_tries(task)),
             name in sums,
             name in critical,
         )
@@ -96,9 +96,16 @@ def rows(run: Json, needs: Needs, now: float) -> list[Row]:
     return sorted(found, key=lambda row: row.attempts[0].started if row.attempts else float("inf"))
 
 
-def _attempt(row: Json) -> Attempt:
-    started = instant(row["startedAt"])
-    return Attempt(row["attempt"] or 1, row["phase"], started or 0.0, instant(row["finishedAt"]))
+def _attempts(tries: Sequence[Json]) -> tuple[Attempt, ...]:
+    """The bars of a row. One whose end is not known ended at the latest when the next began."""
+    starts = [instant(each["startedAt"]) or 0.0 for each in tries]
+    ends = [
+        instant(each["finishedAt"]) or after for each, after in zip(tries, [*starts, None][1:], strict=True)
+    ]
+    return tuple(
+        Attempt(each["attempt"] or 1, each["phase"], start, end)
+        for each, start, end in zip(tries, starts, ends, strict=True)
+    )
 
 
 def _ready(tasks: Json, needs: Iterable[str], begin: float) -> float | None:
