@@ -136,3 +136,9 @@ def test_a_timeline_of_work(xene: Terminal, tmp_path: Path) -> None:
     text = xene("timeline", "shop/p", code=0).out
     assert "✓ t" in text and "█" in text
     assert "│ ✓ t │" in xene("graph", "shop", code=0).out
+
+
+def test_the_page_shows_what_is_drawn(xene: Terminal) -> None:
+    page = (ROOT / "docs/pictures.md").read_text()
+    drawn = xene("graph", str(ROOT / "examples/workflows/ci-build.yaml"), code=0).out
+    assert f"$ xene graph examples/workflows/ci-build.yaml\n{drawn}```" in page

@@ -1,12 +1,13 @@
 """Pictures of graphs: small ones as files with their exact drawing, any graph by its properties.
 
-A case is `drawings/NAME.json` (`tasks`, and if wanted `finally`, `run`, `width`) with `drawings/NAME.txt` beside it.
+A case is `drawings/NAME.json` (`tasks`, and if wanted `finally`, `run`, `width`) with `NAME.txt` beside it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_the_layout_is_true_to_the_graph(tasks: dict[str, Any], room: int | None
 def test_nothing_lies_on_anything_else(tasks: dict[str, Any]) -> None:
     layout = laid_out(graphs.of_tasks(tasks), None)
     for layer in layout.layers:
-        for one, two in zip(layer, layer[1:], strict=False):
+        for one, two in pairwise(layer):
             assert one.left + one.width < two.left
         for slot in layer:
             ports = sorted(port.column for port in slot.ports)
@@ -88,7 +89,9 @@ def test_nothing_lies_on_anything_else(tasks: dict[str, Any]) -> None:
 
 def laid_out(graph: graphs.Graph, room: int | None) -> Layout:
     widths = {name: len(name) + 4 for name in graph.nodes}
-    return lay_out(layers.layered(widths, graph.edges, room), widths, graph.edges, 80)
+    layout = lay_out(layers.layered(widths, graph.edges, room), widths, graph.edges, 1000)
+    assert layout is not None and layout.width <= 1000
+    return layout
 
 
 def reached(layout: Layout, name: str) -> set[tuple[str, str, str]]:

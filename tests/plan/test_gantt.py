@@ -19,14 +19,14 @@ NEEDS = {
     "report": ["test", "lint"],
 }  # fmt: skip
 PICTURE = """\
-                  │0       │15s      │30s     │45s      │1m      │1m15s
-✓ fetch           ████████                                              12s
-✗ test                   ─────────────────────────                      38s
-✓ lint                   █████✗░░████✗░░░░░██████████████               33s ×3
-✓ test[unit,true]        █████████████                                  18s
-✗ test[api,true]          ░░░░███████████████████✗                      30s
-● report                                                 ░░░░░████████▌ 13s
-· ship                                            ░░░░░░░░░░░░░░░░░░░░░ WaitingForApproval
+                  │0       │15s     │30s      │45s     │1m      │1m15s
+✓ fetch           ████████                                             12s
+✗ test                   ─────────────────────────                     38s
+✓ lint                   █████✗░░███✗░░░░░░█████████████               33s ×3
+✓ test[unit,true]        ████████████                                  18s
+✗ test[api,true]          ░░░░███████████████████✗                     30s
+● report                                                ░░░░░████████▌ 13s
+· ship            WaitingForApproval              ░░░░░░░░░░░░░░░░░░░░ 33s
 · rollback        Omitted
 █ at work, ░ waiting, ✗ failed, bold: the longest way
 """
@@ -78,7 +78,7 @@ def test_styles_tell_attempts_apart() -> None:
     (lint,) = (line for line in lines if "lint" in text_of(line))
     bars = [(span.text.strip(), span.style) for span in lint if set(span.text) & {"█", "░", "✗"}]
     assert bars == [
-        ("█████✗", "Error"), ("░░", "dim"), ("████✗", "Error"), ("░░░░░", "dim"), ("██████████████", "Success"),
+        ("█████✗", "Error"), ("░░", "dim"), ("███✗", "Error"), ("░░░░░░", "dim"), ("█████████████", "Success"),
     ]  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from typing import Any, Mapping, Sequence
 from xene.plan.drawing import graph as graphs
 from xene.plan.drawing import languages
 from xene.plan.drawing.boxes import NARROW, drawn
+from xene.plan.drawing.gantt import attempts, timeline
 from xene.plan.drawing.graph import Edge, Graph, State, States
 from xene.plan.drawing.languages import Part
 from xene.plan.drawing.listing import listed
 from xene.plan.drawing.spans import DIM, Line, Span
-from xene.plan.drawing.gantt import attempts, timeline
 
 __all__ = [
     "Graph", "Line", "Span", "States", "attempts", "between", "dot", "mermaid", "needs_of", "picture", "pipeline",

@@ -39,20 +39,22 @@ class Box(NamedTuple):
 
 
 def drawn(graph: Graph, states: States, width: int) -> list[Line] | None:
-    """The picture in at most `width` columns; None where it would be wider, or a tangle."""
+    """The picture in at most `width` columns (12 or more); None where it would be wider, or a tangle."""
     alone = [[name] for name in graph.nodes]
     shared = layers.alike(graph)
-    for classes, room in ((alone, None), (shared, None), (alone, width), (shared, width)):
-        if len(classes) <= MOST and width >= NARROW:
-            layout, boxes = _laid_out(graph, states, classes, width, room)
-            if layout.width <= width and max(layout.tracks, default=0) <= TRACKS:
-                return _picture(layout, boxes)
+    ways = [alone] if len(shared) == len(alone) else [alone, shared]
+    for room in (None, width):
+        for classes in ways:
+            if len(classes) <= MOST:
+                layout, boxes = _laid_out(graph, states, classes, width, room)
+                if layout is not None and max(layout.tracks, default=0) <= TRACKS:
+                    return _picture(layout, boxes)
     return None
 
 
 def _laid_out(
     graph: Graph, states: States, classes: Sequence[Sequence[str]], width: int, room: int | None
-) -> tuple[Layout, dict[str, Box]]:
+) -> tuple[Layout | None, dict[str, Box]]:
     boxes = {names[0]: _box([graph.nodes[name] for name in names], states, width) for names in classes}
     edges = [
         Edge(edge.source, edge.target, cut(edge.label, min(LABEL, width - 8)))

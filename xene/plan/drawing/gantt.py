@@ -19,7 +19,7 @@ Json = Mapping[str, Any]
 Needs = Mapping[str, Sequence[str]]
 
 WAITING, WORK, SUM, OPEN = "░", "█", "─", "▌"
-NAME, TOOK, LEAST = 30, 8, 10  # columns of a name, of a duration, and of the bars at least
+NAME, TOOK, LEAST = 30, 10, 10  # columns of a name, of a duration, and of the bars at least
 _NICE = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
@@ -109,13 +109,18 @@ def _attempts(tries: Sequence[Json]) -> tuple[Attempt, ...]:
 
 
 def _ready(tasks: Json, needs: Iterable[str], begin: float) -> float | None:
-    """When what a task needs had ended; None while something has not."""
-    ends = [
-        instant(tasks[need]["finishedAt"]) for need in needs if need in tasks and tasks[need]["startedAt"]
-    ]
-    if any(end is None for end in ends):
+    """When what a task needs had ended; None while something has not, or has not begun."""
+    found = [tasks[need] for need in needs if need in tasks]
+    ends = [instant(task["finishedAt"]) for task in found]
+    if any(end is None and not _passed_over(task) for end, task in zip(ends, found, strict=True)):
         return None
     return max([begin, *(end for end in ends if end is not None)])
+
+
+def _passed_over(task: Json) -> bool:
+    """Whether a task is never going to start, as far as one can see now."""
+    waits = (task["reason"] or "Waiting").startswith("Waiting")
+    return task["phase"] == phases.NOT_EXECUTED and not waits
 
 
 def critical_path(tasks: Json, needs: Needs) -> set[str]:
@@ -142,7 +147,7 @@ def timeline(run: Json, needs: Needs, now: float, width: int) -> list[Line]:
     """The lines: a scale, a row for each task, and how to read it."""
     found = rows(run, needs, now)
     name = min(NAME, max((columns(row.name) for row in found), default=1), max(4, width // 3)) + 2
-    room = max(LEAST, width - name - TOOK - 2)
+    room = max(LEAST, width - name - TOOK - 1)
     begin = instant(run["startedAt"]) or instant(run["createdAt"]) or now
     scale = Scale(begin, _end(run, found, begin, now), room)
     lines = [_axis(scale, name), *(_row(row, scale, name, now) for row in found)]
@@ -195,18 +200,22 @@ def _row(row: Row, scale: Scale, name: int, now: float) -> Line:
     )
     first = padded(head, name)
     if not row.attempts:
-        words = row.reason or row.phase
-        waits = _cells(row, scale, now) if row.reason.startswith("Waiting") else []
-        return (
-            *first,
-            Span(" "),
-            *_joined(waits),
-            Span(f"{' ' if waits else ''}{cut(words, scale.room)}", DIM),
-        )
+        return (*first, Span(" "), *_not_begun(row, scale, now))
     took = sum((now if a.finished is None else a.finished) - a.started for a in row.attempts)
     tries = f" ×{len(row.attempts)}" if len(row.attempts) > 1 else ""
     bars = padded(_joined(_cells(row, scale, now)), scale.room)
     return (*first, Span(" "), *bars, Span(f" {span(took)}{tries}", DIM if row.is_sum else PLAIN))
+
+
+def _not_begun(row: Row, scale: Scale, now: float) -> Line:
+    """Why a row has no bar; if it waits, also since when and how long."""
+    if not row.reason.startswith("Waiting") or row.ready is None:
+        return (Span(cut(row.reason or row.phase, scale.room), DIM),)
+    cells = _cells(row, scale, now)
+    blank = next((n for n, (char, _) in enumerate(cells) if char == WAITING), len(cells))
+    words = row.reason if columns(row.reason) < blank else ""
+    bar = padded(_joined(cells[blank:]), scale.room - blank)
+    return (*padded((Span(words, DIM),), blank), *bar, Span(f" {span(now - row.ready)}", DIM))
 
 
 def _cells(row: Row, scale: Scale, now: float) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ GAP = 2  # blank columns between two nodes of a layer
 def layered(widths: Mapping[str, int], edges: Sequence[Edge], room: int | None) -> list[list[str]]:
     """Names by layer, top first: every edge leads to a later one. `room` is in columns, None: no limit."""
     needs, after = _neighbours(widths, edges)
-    height = _heights(widths, edges, after)
+    height = {} if room is None else _heights(widths, edges, after)
     waiting = {name: len(needs[name]) for name in widths}
     ready = [name for name in widths if not waiting[name]]
     layers: list[list[str]] = []

@@ -88,9 +88,11 @@ class Layout:
 
 def lay_out(
     layers: Sequence[Sequence[str]], widths: Mapping[str, int], edges: Sequence[Edge], room: int
-) -> Layout:
-    """Give every name and every edge its place, within `room` columns where a layer's slots fit."""
+) -> Layout | None:
+    """Give every name and every edge its place within `room` columns; None where a layer's slots do not fit."""
     slots, gaps = _nets(layers, widths, edges)
+    if any(sum(slot.width + GAP for slot in layer) - GAP > room for layer in slots):
+        return None
     _order(slots, gaps)
     _columns(slots, gaps, room)
     for layer, gap in zip(slots[1:], gaps, strict=False):
@@ -228,7 +230,6 @@ def _columns(slots: list[list[Slot]], gaps: list[list[Net]], room: int) -> None:
     """Place every layer near its neighbours, from above and from below in turn."""
     for layer in slots:
         _place(layer, {}, room)
-    room = max([room, *(layer[-1].left + layer[-1].width for layer in slots if layer)])
     for _ in range(SWEEPS):
         for number in reversed(range(len(gaps))):
             _pull(slots[number], [(net.tops, net.below) for net in gaps[number]], room, from_above=False)
