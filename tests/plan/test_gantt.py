@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from tests.commands import shapes
 from xene.model.units import rfc3339
 from xene.plan import drawing
 from xene.plan.drawing import gantt
-from xene.plan.drawing.spans import Line, columns, text_of
+from xene.plan.drawing.spans import TO_ASCII, Line, columns, text_of
 
 START = shapes.NOW
 NEEDS = {
@@ -71,6 +72,11 @@ def shown(lines: list[Line]) -> str:
 
 def test_the_picture() -> None:
     assert shown(drawing.timeline(run(), NEEDS, START + 83, 80)) == PICTURE
+
+
+def test_the_picture_in_ascii() -> None:
+    text = PICTURE.translate(TO_ASCII)
+    assert text.isascii() and [*map(len, text.splitlines())] == [*map(len, PICTURE.splitlines())]
 
 
 def test_styles_tell_attempts_apart() -> None:
@@ -135,3 +141,20 @@ def test_every_row_is_there_and_keeps_to_the_scale(
     assert len(lines) == len(tasks) + 2
     if width >= 40:
         assert all(columns(text_of(line)) <= width for line in lines)
+
+
+def test_the_page_shows_what_is_drawn() -> None:
+    tasks = {
+        "fetch": task(attempt(1, "Success", 0, 3.2)),
+        "test": task(attempt(1, "Success", 3.2, 20)),
+        "lint": task(
+            attempt(1, "Error", 3.2, 6.1), attempt(2, "Error", 8, 10.2), attempt(3, "Error", 16, 18.6)
+        ),
+        "ship": task(reason="Omitted"),
+        "test[unit]": task(attempt(1, "Success", 3.2, 11.4)),
+        "test[api]": task(attempt(1, "Success", 11.5, 20)),
+    }
+    needs = {"fetch": [], "test": ["fetch"], "lint": ["fetch"], "ship": ["test", "lint"]}
+    done = shapes.run(startedAt=rfc3339(START), finishedAt=rfc3339(START + 20), tasks=tasks)
+    page = (Path(__file__).parents[2] / "docs/pictures.md").read_text()
+    assert shown(drawing.timeline(done, needs, START + 99, 70)) in page

@@ -12,8 +12,8 @@ from typing import NamedTuple, Sequence
 PLAIN, DIM, BOLD = "", "dim", "bold"
 
 # One for one, so that a drawing keeps its shape where nothing but ASCII can be printed.
-_UNICODE = "┌┐└┘─│├┤┬┴┼▼╌█░✓✗●◌·×…←"
-_ASCII = "++++-|+++++v-#.v!o~.x~<"
+_UNICODE = "┌┐└┘─│├┤┬┴┼▼█░▌✓✗●◌·×…←"
+_ASCII = "++++-|+++++v#.>v!o~.x~<"
 TO_ASCII = str.maketrans(_UNICODE, _ASCII)
 
 
