@@ -20,7 +20,8 @@ from xene.plan import drawing
 from xene.plan.drawing import boxes, layers, listing
 from xene.plan.drawing import graph as graphs
 from xene.plan.drawing.graph import Edge
-from xene.plan.drawing.layout import Layout, Slot, lay_out
+from xene.plan.drawing.layout import Layout, lay_out
+from xene.plan.drawing.nets import Slot
 from xene.plan.drawing.spans import TO_ASCII, Line, columns, cut, text_of
 
 CASES = sorted((Path(__file__).parent / "drawings").glob("*.json"))

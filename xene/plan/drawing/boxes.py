@@ -12,8 +12,9 @@ from typing import Mapping, NamedTuple, Sequence
 from xene.model import phases
 from xene.plan.drawing import layers
 from xene.plan.drawing.graph import Edge, Graph, Node, State, States
-from xene.plan.drawing.layout import Layout, Slot, lay_out
+from xene.plan.drawing.layout import Layout, lay_out
 from xene.plan.drawing.lines import Wires
+from xene.plan.drawing.nets import Slot
 from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Canvas, Line, Span, columns, cut, padded, text_of
 from xene.plan.marks import MARKS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping
 
-from xene.plan.drawing.layout import Net
+from xene.plan.drawing.nets import Net
 from xene.plan.drawing.spans import DIM, Canvas
 
 _UP, _DOWN, _LEFT, _RIGHT = 1, 2, 4, 8
