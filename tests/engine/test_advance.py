@@ -85,8 +85,8 @@ def pipelines(draw: st.DrawFn) -> dict[str, Any]:
 class Simulation:
     """An agent without processes: `data` decides which running step ends next, and how."""
 
-    def __init__(self, pipeline: dict[str, Any]) -> None:
-        order = replace(make_order(pipeline), id="20261123-023000-aaaaaaaa")
+    def __init__(self, pipeline: dict[str, Any], run: str = "20261123-023000-aaaaaaaa") -> None:
+        order = replace(make_order(pipeline), id=run)
         self.seconds = 0.0
         self.journal = [events.run_accepted(self.now.at, order.id, order.to_json())]
         self.run = begin(self.journal[0])
@@ -117,7 +117,9 @@ class Simulation:
             running = [
                 c for c in (task.parent.children if task.parent else []) or [] if c.name in run.running
             ]
-            assert task.parent is not None and len(running) < (spec.matrix.max_parallel or 99) or task.attempt
+            assert (
+                task.parent is not None and len(running) < (spec.matrix.max_parallel or 99)
+            ) or task.attempt
 
     def settle(self) -> None:
         while found := advance(self.run, self.now):
@@ -277,7 +279,7 @@ def test_a_run_that_is_cancelled_before_it_starts_runs_nothing() -> None:
 
 
 def test_seq_numbers_follow_the_order_of_the_manifest() -> None:
-    simulation = Simulation({"tasks": {name: STEP for name in ("z", "a", "m")}})
+    simulation = Simulation({"tasks": dict.fromkeys(("z", "a", "m"), STEP)})
     simulation.settle()
     started = [(seq, task.name) for seq, (task, _, _) in simulation.run.by_seq.items()]
     assert started == [(1, "z"), (2, "a"), (3, "m")]

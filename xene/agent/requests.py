@@ -145,7 +145,9 @@ class Requests:
             return client.send(messages.failed(None, f"run {message['run']} is not known here"))
         kill = bool(message["kill"])
         if not run.ended and (run.cancel_asked is None or (kill and not run.kill_asked)):
-            self._record(events.cancel_asked(time.time(), run.order.id, kill))
+            replaced = message.get("reason") == phases.REPLACED
+            reason = phases.REPLACED if replaced else phases.CANCELLED
+            self._record(events.cancel_asked(time.time(), run.order.id, kill, reason))
             self._work.cancel(run.order.id)
         return None
 
