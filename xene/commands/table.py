@@ -31,6 +31,8 @@ def table() -> Table:
         "get": Verb(see, "List objects, or show one", "get", FORMS),
         "describe": Verb(see, "One object in full, its events, its last runs", "describe", plain),
         "why": Verb(see, "Why an object is in its state", "why", plain),
+        "graph": Verb(see, "Draw a workflow: its pipelines, their tasks, how far they are", "graph"),
+        "timeline": Verb(see, "Draw a run over time: tasks and attempts", "timeline", plain),
         "agent": Branch(
             agents,
             "Trust or remove an agent",
