@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tests.hosts import _command, _descendants
 from tests.soak import invariants
-from tests.soak.world import FLOWS, GO, KILL, STOP, World, attached, send
+from tests.soak.world import FLOWS, GO, KILL, STOP, TERM, World, attached, send
 
 Act = Callable[[World], str]  # gives what was done, "" where there was nothing to do it to
 
@@ -59,6 +59,37 @@ def kill_daemon(world: World) -> str:
     pid = world.daemon(agent)
     send(pid, KILL)
     return f"daemon of {agent} killed" if pid else ""
+
+
+def end_daemon(world: World) -> str:
+    """As an administrator does, or a host that goes down in order."""
+    agent = world.draw.choice(list(world.homes))
+    pid = world.daemon(agent)
+    send(pid, TERM)
+    return f"daemon of {agent} ended" if pid else ""
+
+
+def kill_step(world: World) -> str:
+    """The process of a step, as the kernel does when memory is short."""
+    marks = [mark for mark, pid in world.under_way().items() if pid]
+    if not marks:
+        return ""
+    mark = world.draw.choice(marks)
+    world.shot.add(mark[0])
+    send(world.under_way().get(mark, 0), KILL)
+    return f"step {mark} killed"
+
+
+def blackout(world: World) -> str:
+    """One agent's daemon, its connections and whatever command is at work, all in one moment."""
+    agent = world.draw.choice(list(world.homes))
+    pids = [world.daemon(agent), *attached(world.homes[agent])]
+    for command in world.live():
+        command.shot = True
+        pids.append(command.process.pid)
+    for pid in pids:
+        send(pid, KILL)
+    return f"{len(pids)} processes around {agent} killed"
 
 
 def freeze_daemon(world: World) -> str:
@@ -134,11 +165,15 @@ def upgrade(world: World) -> str:
 
 
 ACTS: dict[Act, int] = {  # how often each is drawn
-    fire: 10, look: 3, reconcile: 3, end_run: 4, change: 3, kill_daemon: 5, freeze_daemon: 3, stop_sshd: 3,
-    freeze_sshd: 1, cut: 3, kill_command: 6, freeze_command: 2, upgrade: 2,
+    fire: 10, look: 3, reconcile: 3, end_run: 4, change: 3, kill_daemon: 5, end_daemon: 1, kill_step: 2,
+    blackout: 2, freeze_daemon: 3, stop_sshd: 3, freeze_sshd: 1, cut: 3, kill_command: 6, freeze_command: 1,
+    upgrade: 2,
 }  # fmt: skip
 FAULTS = {
     kill_daemon: "agent daemon killed -9",
+    end_daemon: "agent daemon ended (SIGTERM)",
+    kill_step: "process of a step killed -9",
+    blackout: "daemon, its connections and every command killed -9 at once",
     freeze_daemon: "agent daemon stopped for a while (SIGSTOP)",
     stop_sshd: "sshd and its sessions killed -9, started again later",
     freeze_sshd: "sshd and its sessions stopped for a while (SIGSTOP)",

@@ -131,7 +131,9 @@ def _task(task: Task, givers: set[str]) -> dict[str, Any]:
     """Its first step gives an output, where it can; and looks at those of the tasks before it."""
     made: dict[str, Any] = {"needs": list(task.needs)} if task.needs else {}
     given = [name for name in task.needs if name in givers]
-    made["env"] = {f"FROM_{number}": f"${{{{ tasks.{name}.outputs.word }}}}" for number, name in enumerate(given)}
+    made["env"] = {
+        f"FROM_{number}": f"${{{{ tasks.{name}.outputs.word }}}}" for number, name in enumerate(given)
+    }
     looks = "".join(
         f'[ "$FROM_{number}" = "$XENE_RUN.{name}" ] || say wrong\n' for number, name in enumerate(given)
     )

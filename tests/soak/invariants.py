@@ -5,8 +5,6 @@ witness file, and /proc. Each check gives sentences, one for each violation.
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import sqlite3
 import zipfile
 from collections import Counter, defaultdict
@@ -42,10 +40,10 @@ def unended(world: World) -> list[str]:
 
 
 def unsettled(world: World) -> list[str]:
-    """Runs that have not ended, or whose log is not there yet."""
+    """Runs that have not ended, or whose log is not there yet: until it is fetched it is `partial`."""
     with state(world) as conn:
         rows = conn.execute("SELECT id, phase, log FROM xene_runs").fetchall()
-    return [row["id"] for row in rows if row["phase"] not in ENDED or row["log"] is None]
+    return [row["id"] for row in rows if row["phase"] not in ENDED or row["log"] not in ("complete", "gone")]
 
 
 class Runs:
@@ -129,8 +127,10 @@ def run_is_right(world: World, row: Row, witness: Witness) -> Iterator[str]:
     if plan is None:
         yield "it has no task"
         return
-    wished = row["id"] in world.wished
-    yield from _end(row, flows.fate(plan), wished)
+    wished = row["id"] in world.wished or row["id"] in world.shot
+    if row["id"] not in world.shot:
+        yield from _end(row, flows.fate(plan), wished)
+    yield from _loose(row)
     for task in plan.tasks:
         for step in task.steps:
             yield from _step_did(row, task.name, step, witness)
@@ -158,10 +158,14 @@ def _end(row: Row, expected: Fate, wished: bool) -> Iterator[str]:
             f"nobody ended it, and it is {row['phase']} ({row['reason']}: {row['message']}), {phases}, {steps};\n"
             f"    expected {expected.phase}, {expected.tasks}, {expected.steps}"
         )
-    loose = [name for name, phase in phases.items() if phase == "Running"]
-    loose += [str(key) for key, (phase, _) in steps.items() if phase == "Running"]
+
+
+def _loose(row: Row) -> Iterator[str]:
+    phases = {name: task["phase"] for name, task in row["tasks"].items()}
+    steps = {key: step["phase"] for key, step in row["steps"].items()}
+    loose = [key for key, phase in [*phases.items(), *steps.items()] if phase not in (*ENDED, NOT_EXECUTED)]
     if loose:
-        yield f"it has ended, and {loose} are Running"
+        yield f"it has ended, and {loose} have not"
 
 
 def _step_did(row: Row, task: str, step: Step, witness: Witness) -> Iterator[str]:
@@ -173,7 +177,7 @@ def _step_did(row: Row, task: str, step: Step, witness: Witness) -> Iterator[str
     marks = (len(witness.starts[mark]), len(witness.ends[mark]))
     if found["phase"] == NOT_EXECUTED:
         allowed = {(0, 0)}
-    elif found["phase"] == SUCCESS or found["exit_code"] == step.code and step.kind == "fail":
+    elif found["phase"] == SUCCESS or (found["exit_code"] == step.code and step.kind == "fail"):
         allowed = {(1, 1)}
     elif step.kind == "shot" and found["exit_code"] == step.code:
         allowed = {(1, 0)}
@@ -198,6 +202,9 @@ def _order(run: str, plan: Pipeline, witness: Witness) -> Iterator[str]:
 
 
 def _log(world: World, row: Row, plan: Pipeline, wished: bool) -> Iterator[str]:
+    began = any(step["phase"] != NOT_EXECUTED for step in row["steps"].values())
+    if row["log"] == "gone" and wished and not began:
+        return  # ended before it was sent: its steps left no mark, so there was no log
     if row["log"] != "complete":
         yield f"its log is {row['log']!r}, and no home was wiped"
         return
@@ -206,7 +213,7 @@ def _log(world: World, row: Row, plan: Pipeline, wished: bool) -> Iterator[str]:
         for step in task.steps:
             phase = row["steps"][task.name, step.name]["phase"]
             found, whole = logs.get((task.name, step.name), b""), step.log()
-            if phase == SUCCESS or phase == ERROR and not wished and step.code:
+            if phase == SUCCESS or (phase == ERROR and not wished and step.code):
                 right = _same(found, whole, step)
             elif phase == NOT_EXECUTED:
                 right = found == b""
@@ -218,13 +225,14 @@ def _log(world: World, row: Row, plan: Pipeline, wished: bool) -> Iterator[str]:
 
 def _same(found: bytes, whole: bytes, step: Step) -> bool:
     """Shells tell of children that were killed: after the whole, and only where somebody is."""
-    return found == whole or step.kind in ("timeout", "shot", "forks") and found.startswith(whole)
+    return found == whole or (step.kind in ("timeout", "shot", "forks") and found.startswith(whole))
 
 
 def _begins(found: bytes, whole: bytes) -> bool:
-    """Cut short anywhere; then what the shell says of its end."""
-    common = os.path.commonprefix([found, whole])
-    return re.fullmatch(rb"(?s).{0,40}|.*(Terminated|Killed).*", found[len(common) :]) is not None
+    """Cut short anywhere; then lines in which shells tell of what was ended."""
+    common = next((n for n, (one, other) in enumerate(zip(found, whole)) if one != other), None)
+    rest = found[min(len(found), len(whole)) if common is None else common :]
+    return all(b"Terminated" in line or b"Killed" in line for line in rest.splitlines())
 
 
 def _archived(world: World, run: str) -> dict[tuple[str, str], bytes]:

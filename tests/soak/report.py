@@ -15,16 +15,16 @@ PAGE = ROOT / "docs" / "soak.md"
 TEXT = """\
 # The last soak
 
-Written by `make soak` (`tests/soak/`): random workflows under random faults, on one agent on the control host and two
-behind real `sshd`. After each round of faults, in quiet, all of this was checked:
+Written by `make soak` (`tests/soak/`): random workflows under random faults, on one agent on the control host and
+two behind real `sshd`. After each round of faults, in quiet, all of this was checked:
 
-- every run ended, once, and an end that was seen never changed; each run is in the state, and no run ran that is not;
+- every run ended, once, and an end that was seen never changed; what ran is in the state, each with its end;
 - a run that nobody cancelled or killed ended exactly as its workflow says: every task, every step, every exit code;
-- every step left exactly the marks, in a file that Xene does not know, that its state promises: `Success` began once and
-  ended once, `NotExecuted` never began, and nothing began twice;
-- each task began after all that it needs, each step after the one before it, and outputs arrived as they were given;
+- every step left exactly the marks, in a file that Xene does not know, that its state promises: `Success` began
+  once and ended once, `NotExecuted` never began, and nothing began twice;
+- each task began after all that it needs, each step after the one before it, and outputs arrived as given;
 - logs are `complete`, byte for byte; the state passes `integrity_check` and `foreign_key_check`;
-- no process is left, no directory of a run is left on an agent, every pipeline is at the revision that was applied;
+- no process is left, nor a run's directory that is not wanted; every pipeline is at the revision that was applied;
 - commands ended with the exit codes of the manual, none with a traceback; a `cancel` that said 0 had ended the run.
 
 | | |
@@ -59,8 +59,8 @@ def write(done: list[Soak], seconds: float) -> None:
         "seeds": f"{done[0].seed} to {done[-1].seed}",
         "took": f"{seconds / 60:.0f} minutes",
         "on": time.strftime("%Y-%m-%d", time.gmtime()),
-        "with": f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()} (agents behind sshd: the oldest there is,"
-        f" 3.9 or newer), SQLite {sqlite3.sqlite_version}",
+        "with": f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()},"
+        f" SQLite {sqlite3.sqlite_version}",
     }
     counted = {name: counts[name] for name in COUNTS}
     page = TEXT % {

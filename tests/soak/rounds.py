@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from tests.soak.invariants import Row, Runs, Witness
 from tests.soak.world import World, world
 
 PATIENCE = 90.0  # seconds until quiet must have come
-ACTS = (6, 22)  # of one round
+FIRES, ACTS = (1, 4), (8, 24)  # of one round
 PAUSE = 0.35  # seconds between acts, at most
 
 
@@ -28,29 +29,30 @@ class Soak:
     """One seed: a fleet, and its rounds."""
 
     def __init__(self, here: World, seed: int) -> None:
-        self.world, self.seed, self.rounds = here, seed, 0
+        self.world, self.seed = here, seed
         self.ends: dict[str, Row] = {}
         self.checked: set[str] = set()
         self.counts: Counter[str] = Counter()
 
-    def round(self) -> None:
+    def round(self, acts: tuple[int, int] = ACTS) -> None:
         """Trouble, quiet, checks. Raises Violation."""
         here = self.world
-        self.rounds += 1
-        here.draw = random.Random(f"{self.seed}/{self.rounds}")
+        self.counts["rounds"] += 1
+        here.draw = random.Random(f"{self.seed}/{self.counts['rounds']}")
         here.gate.unlink(missing_ok=True)
         here.done, here.held = [], False
         try:
-            self._trouble()
+            self._trouble(acts)
             self._quiet()
-            self._check()
+            self.check()
         except Exception as error:
             raise Violation(self._report(error)) from error
         self._clear()
 
-    def _trouble(self) -> None:
+    def _trouble(self, acts: tuple[int, int]) -> None:
         here = self.world
-        for _ in range(here.draw.randint(*ACTS)):
+        here.done += [faults.fire(here) for _ in range(here.draw.randint(*FIRES))]
+        for _ in range(here.draw.randint(*acts)):
             faults.act(here)
             if here.undo and here.draw.random() < 0.3:
                 here.undo_one()
@@ -58,7 +60,7 @@ class Soak:
             self._look(Runs(here))
 
     def _quiet(self) -> None:
-        """All faults are over, what was applied last is applied, and passes are made until nothing is left to do."""
+        """The faults are over, all is applied, and passes are made until nothing is left to do."""
         here = self.world
         here.done.append("quiet")
         while here.undo:
@@ -86,7 +88,8 @@ class Soak:
         _none(invariants.changed_ends(self.ends, found))
         self.ends = found
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Everything that must hold in quiet. Raises AssertionError."""
         here, runs, witness = self.world, Runs(self.world), Witness(self.world)
         self._look(runs)
         _none(invariants.sound_state(here))
@@ -118,7 +121,7 @@ class Soak:
     def _report(self, error: Exception) -> str:
         acts = "\n  ".join(self.world.done)
         return (
-            f"seed {self.seed}, round {self.rounds}: {type(error).__name__}: {error}\n"
+            f"seed {self.seed}, round {self.counts['rounds']}: {type(error).__name__}: {error}\n"
             f"It happened in this order:\n  {acts}\n"
             f"All of it is kept in {self.world.root}; XENE_SOAK_SEED={self.seed} draws the same again."
         )
@@ -129,15 +132,20 @@ def _none(found: Iterator[str]) -> None:
     assert not sentences, "\n".join(sentences)
 
 
-def soak(root: Path, seed: int, rounds: int, until: float = float("inf")) -> Soak:
-    """A seed's rounds, or as many as begin before `until` (time.monotonic()). Raises Violation."""
+@contextlib.contextmanager
+def soaking(root: Path, seed: int) -> Iterator[Soak]:
+    """A seed's world, below `root`, which must not be there yet."""
     root.mkdir(parents=True)
     with world(root, seed) as here:
         here.fleet.apply()
-        made = Soak(here, seed)
-        while made.rounds < rounds and time.monotonic() < until:
+        yield Soak(here, seed)
+
+
+def soak(root: Path, seed: int, rounds: int, until: float) -> Soak:
+    """A seed's rounds, as many of them as begin before `until` (time.monotonic()). Raises Violation."""
+    with soaking(root, seed) as made:
+        while made.counts["rounds"] < rounds and time.monotonic() < until:
             made.round()
-        made.counts["rounds"] = made.rounds
     return made
 
 

@@ -25,6 +25,12 @@ from tests.soak.flows import Flow, Pipeline
 
 ROOT = Path(__file__).parents[2]
 HERE = "here"  # the agent on the control host
+HERE_AGENT = """\
+apiVersion: xene/v1
+kind: Agent
+metadata: {name: here}
+spec: {local: {}, capacity: 4, home: %s}
+"""
 FLOWS = 4
 # Impatient, so that a host that went away is seen in seconds.
 SSH_CONFIG = "Host *\n  ConnectTimeout 2\n  ServerAliveInterval 1\n  ServerAliveCountMax 2\n"
@@ -56,6 +62,7 @@ class World:
     plans: dict[tuple[str, str, int], Pipeline] = field(default_factory=dict)
     current: dict[str, Flow] = field(default_factory=dict)  # by name: what the repository holds
     wished: set[str] = field(default_factory=set)  # runs that somebody wanted ended
+    shot: set[str] = field(default_factory=set)  # runs of which a step was killed from outside
     undo: list[tuple[str, Callable[[], None]]] = field(default_factory=list)  # of faults that last
     done: list[str] = field(default_factory=list)  # acts of this round
     faults: Counter[str] = field(default_factory=Counter)
@@ -123,6 +130,14 @@ class World:
                     return pid
         return 0
 
+    def under_way(self) -> dict[tuple[str, ...], int]:
+        """The pids of steps that have begun and not ended, by run, task and step."""
+        found: dict[tuple[str, ...], int] = {}
+        for line in self.witness.read_text().splitlines():
+            what, run, task, step, _, pid = line.split()
+            found[run, task, step] = int(pid) if what == "start" else 0
+        return {mark: pid for mark, pid in found.items() if pid and f"XENE_RUN={mark[0]}" in _about(pid)}
+
     def undo_one(self) -> None:
         """The oldest of the faults that last."""
         what, act = self.undo.pop(0)
@@ -162,8 +177,9 @@ def _prepare(made: World) -> None:
     for number in (1, 2):
         _lay(made.root / "code" / str(number), number)
     made.turn_to(0)
-    here = f"apiVersion: xene/v1\nkind: Agent\nmetadata: {{name: {HERE}}}\nspec: {{local: {{}}, capacity: 4, home: {made.homes[HERE]}}}\n"
-    made.fleet.write("agents.yaml", "---\n".join([here, *(host.agent_manifest(capacity=4) for host in made.hosts)]))
+    here = HERE_AGENT % made.homes[HERE]
+    agents = [here, *(host.agent_manifest(capacity=4) for host in made.hosts)]
+    made.fleet.write("agents.yaml", "---\n".join(agents))
     for number in range(FLOWS):
         made.write(f"flow-{number}")
 
@@ -188,4 +204,4 @@ def send(pid: int, number: int) -> None:
         _signal(pid, number)
 
 
-STOP, GO, KILL = signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL
+STOP, GO, KILL, TERM = signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL, signal.SIGTERM
