@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = {  # kind: how often it is taken
-    "plain": 6, "count": 4, "slow": 4, "nap": 4, "gate": 3, "stubborn": 2, "forks": 2, "fail": 2, "shot": 1,
+    "plain": 6, "count": 4, "slow": 4, "nap": 4, "gate": 5, "stubborn": 2, "forks": 2, "fail": 2, "shot": 1,
     "timeout": 1, "closes": 1, "binary": 1, "wide": 1,
 }  # fmt: skip
 SUCCESS, ERROR, NOT_EXECUTED = "Success", "Error", "NotExecuted"

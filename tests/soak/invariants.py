@@ -5,6 +5,7 @@ witness file, and /proc. Each check gives sentences, one for each violation.
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import zipfile
 from collections import Counter, defaultdict
@@ -19,8 +20,8 @@ from tests.soak.world import World
 Row = dict[str, Any]
 Mark = tuple[str, str, str]  # run, task, step
 ENDED = (SUCCESS, ERROR)
-CODES = {0, 1, 4, 5, 6, 7, -9}  # what a command may exit with; 4, 5 and 7 where runs and hosts come and go
-TORN_DOWN = 74
+CODES = {0, 1, 4, 5, 7, -9}  # what a command may exit with; 4, 5 and 7 where runs and hosts come and go
+HELD = 74  # another writer holds the state: where one was stopped in the middle of it
 
 
 @contextlib.contextmanager
@@ -247,7 +248,7 @@ def _archived(world: World, run: str) -> dict[tuple[str, str], bytes]:
 
 def commands(world: World) -> Iterator[str]:
     """Each ended as the manual says, without a traceback; an end that was proven is one."""
-    allowed = CODES | ({TORN_DOWN} if world.held else set())
+    allowed = CODES | ({HELD} if world.held else set())
     for command in world.commands:
         code, said = command.process.returncode, command.said.read_text(errors="replace")
         if code not in allowed or (code == -9 and not command.shot) or "Traceback" in said:
@@ -260,6 +261,21 @@ def commands(world: World) -> Iterator[str]:
                 ).fetchone()
                 if row["reason"] not in ("Cancelled", "Killed"):
                     yield f"{command}, and the run is {tuple(row)}"
+
+
+def followers(world: World) -> Iterator[str]:
+    """Whoever followed one run saw every line of a step from the first on, none twice and none left out."""
+    for command in world.commands:
+        one_run = command.words[0] == "run" and "/" in command.words[1] and "--follow" in command.words
+        if not one_run and command.words[:2] != ("logs", "-f"):
+            continue
+        seen: dict[str, list[int]] = defaultdict(list)
+        text = (command.said if one_run else command.answer).read_text(errors="replace")
+        for whose, number in re.findall(r"^(\S+) \| line (\d+)$", text, re.MULTILINE):
+            seen[whose].append(int(number))
+        for whose, numbers in seen.items():
+            if numbers != list(range(1, len(numbers) + 1)):
+                yield f"{command} saw of {whose} the lines {numbers}"
 
 
 def left_behind(world: World) -> dict[int, str]:

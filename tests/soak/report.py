@@ -23,7 +23,8 @@ two behind real `sshd`. After each round of faults, in quiet, all of this was ch
 - every step left exactly the marks, in a file that Xene does not know, that its state promises: `Success` began
   once and ended once, `NotExecuted` never began, and nothing began twice;
 - each task began after all that it needs, each step after the one before it, and outputs arrived as given;
-- logs are `complete`, byte for byte; the state passes `integrity_check` and `foreign_key_check`;
+- logs are `complete`, byte for byte, and whoever followed a run saw each line once;
+- the state passes `integrity_check` and `foreign_key_check`;
 - no process is left, nor a run's directory that is not wanted; every pipeline is at the revision that was applied;
 - commands ended with the exit codes of the manual, none with a traceback; a `cancel` that said 0 had ended the run.
 

@@ -94,6 +94,7 @@ class Soak:
         self._look(runs)
         _none(invariants.sound_state(here))
         _none(invariants.commands(here))
+        _none(invariants.followers(here))
         _none(invariants.witnessed(runs, witness))
         for run in runs.by_id.keys() - self.checked:
             row = runs.by_id[run]
