@@ -40,8 +40,8 @@ two behind real `sshd`. After each round of faults, in quiet, all of this was ch
 |---|---|
 %(counts)s
 
-`XENE_SOAK_SEED=N` draws the workflows and faults of seed N again (what they meet depends on the machine's timing);
-`XENE_SOAK_SECONDS` says for how long.
+`XENE_SOAK_SEED=N` begins again with seed N: the same workflows, and acts drawn the same way from what is there just
+then, which depends on the machine's timing. `XENE_SOAK_SECONDS` says for how long.
 """
 COUNTS = (
     "rounds", "commands", "runs", "runs Success", "runs Error", "runs ended by a user", "steps", "steps Success",

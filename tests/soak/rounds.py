@@ -124,7 +124,7 @@ class Soak:
         return (
             f"seed {self.seed}, round {self.counts['rounds']}: {type(error).__name__}: {error}\n"
             f"It happened in this order:\n  {acts}\n"
-            f"All of it is kept in {self.world.root}; XENE_SOAK_SEED={self.seed} draws the same again."
+            f"All of it is kept in {self.world.root}; XENE_SOAK_SEED={self.seed} begins with this seed."
         )
 
 

@@ -1,7 +1,7 @@
 """Random faults over random workflows, and after each round of them every invariant (docs/failure-model.md).
 
 The quick form is two rounds; `make soak` goes on for XENE_SOAK_SECONDS (900) and writes docs/soak.md.
-XENE_SOAK_SEED draws the same workflows and the same acts again; what they meet depends on the machine.
+XENE_SOAK_SEED=N begins with seed N: the same workflows again; what acts meet depends on the machine's timing.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ class Command:
         return self.process.poll() is None
 
     def __str__(self) -> str:
-        return f"xene {' '.join(self.words)} -> {self.process.poll()}"
+        code = self.process.poll()
+        return f"xene {' '.join(self.words)}{'' if code is None else f' -> {code}'}"
 
 
 @dataclass
