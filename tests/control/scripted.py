@@ -11,6 +11,7 @@ import socket
 import threading
 from typing import Any, Callable
 
+from tests.instants import instant
 from xene.errors import Unreachable, XeneError
 from xene.model import events as ev
 from xene.transport.base import Target
@@ -155,7 +156,7 @@ class Agent:
             return
         self.orders[order["id"]] = order
         self.record(ev.run_accepted(1000.0, order["id"], {}))
-        self.record(ev.run_started(1001.0, order["id"]))
+        self.record(ev.run_started(instant(1001.0), order["id"]))
         if self.play in END:
             self.do(order["id"], *END[self.play])
 
@@ -164,11 +165,11 @@ class Agent:
         with self._lock:
             seq = 0
             for name, task in self.orders[run]["spec"]["pipeline"]["tasks"].items():
-                self.record(ev.task_started(1002.0, run, name, 1))
+                self.record(ev.task_started(instant(1002.0), run, name, 1))
                 for step in task["steps"]:
                     seq += 1
                     self.logs.setdefault(run, []).append((name, step["name"], f"{name} {seq}\n".encode()))
-                    self.record(ev.step_started(1003.0, run, name, step["name"], 1, seq, "boot", 1.0))
+                    self.record(ev.step_started(instant(1003.0), run, name, step["name"], 1, seq))
                     self.record(ev.step_ended(1004.0, run, name, step["name"], 1, phase, reason, None, code))
                 self.record(ev.task_ended(1005.0, run, name, 1, phase, reason, None, {}))
             self.end(run, phase, reason)

@@ -8,7 +8,7 @@ from typing import Any, Iterator
 import pytest
 
 from xene.model import codec
-from xene.store import agents, db, objects, runs
+from xene.store import agents, db, fires, objects, runs
 
 RUN = "20261123-023000-k7q2m4xa"
 
@@ -71,7 +71,7 @@ class Filled:
         with self.state.transaction() as conn:
             revision = objects.put_revision(conn, now, spec)
             fire = "f-" + run
-            runs.create_fire(conn, now, fire, workflow, "manual", {})
+            fires.create(conn, now, fire, workflow, "manual", {})
             runs.create(
                 conn, now, run, fire=fire, workflow=workflow, pipeline=pipeline, revision=revision, spec=spec,
                 agent=agent, trigger="manual", params={},

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.instants import instant
 from tests.store.conftest import RUN, Filled
 from xene.engine import progress
 from xene.model import events as ev
@@ -17,9 +18,9 @@ from xene.store import agents, runs, views
 
 STORY = [
     ev.run_accepted(110, RUN, {}),
-    ev.run_started(111, RUN),
-    ev.task_started(112, RUN, "one", 1),
-    ev.step_started(113, RUN, "one", "s", 1, 1, "boot", 5.0),
+    ev.run_started(instant(111), RUN),
+    ev.task_started(instant(112), RUN, "one", 1),
+    ev.step_started(instant(113), RUN, "one", "s", 1, 1),
     ev.step_ended(114, RUN, "one", "s", 1, "Error", "StepFailed", "exit code 3", 3, {}),
     ev.task_ended(115, RUN, "one", 1, "Error", "StepFailed", "step s failed"),
     ev.run_stopping(116, RUN),
@@ -83,7 +84,7 @@ def test_the_end_never_changes(told: Filled) -> None:
     told.report(*STORY)
     before = get(told)
     told.report(
-        ev.task_started(300, RUN, "one", 1),
+        ev.task_started(instant(300), RUN, "one", 1),
         ev.step_ended(301, RUN, "one", "s", 1, "Success", exit_code=0),
         ev.task_ended(302, RUN, "one", 1, "Success"),
         ev.run_ended(303, RUN, "Success"),
@@ -98,7 +99,7 @@ def test_the_end_of_a_task_never_changes_while_the_run_goes_on(told: Filled) -> 
     told.report(
         ev.task_ended(302, RUN, "one", 1, "Success"),
         ev.step_ended(301, RUN, "one", "s", 1, "Success", exit_code=0),
-        ev.step_started(301, RUN, "one", "s", 1, 9, "boot", 1.0),
+        ev.step_started(instant(301), RUN, "one", "s", 1, 9),
         first=50,
     )
     assert get(told) == before
@@ -202,17 +203,17 @@ def stories(draw: Any) -> list[dict[str, Any]]:
         for step in steps:
             lane += [("step.started", task, step), ("step.ended", task, step)]
         lanes.append([*lane, ("task.ended", task, "")])
-    story = [ev.run_started(at, RUN)]
+    story = [ev.run_started(instant(at), RUN)]
     while any(lanes):
         lane = draw(st.sampled_from([each for each in lanes if each]))
         kind, task, step = lane.pop(0)
         at += 1
         phase = draw(st.sampled_from(["Success", "Error"]))
         if kind == "task.started":
-            story.append(ev.task_started(at, RUN, task, 1))
+            story.append(ev.task_started(instant(at), RUN, task, 1))
         elif kind == "step.started":
             sequence += 1
-            story.append(ev.step_started(at, RUN, task, step, 1, sequence, "b", at))
+            story.append(ev.step_started(instant(at), RUN, task, step, 1, sequence))
         elif kind == "step.ended":
             story.append(ev.step_ended(at, RUN, task, step, 1, phase, None, None, 0, {"k": "v"}))
         else:

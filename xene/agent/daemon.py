@@ -28,7 +28,7 @@ from xene.agent.ledger import Ledger
 from xene.agent.requests import Requests
 from xene.agent.work import Work
 from xene.agent.workspace import Trash
-from xene.engine.advance import Clock
+from xene.engine.clock import Clock
 from xene.model import events
 from xene.model.events import Event
 from xene.wire import messages
@@ -40,7 +40,9 @@ RETRY_PAUSE = 1.0  # seconds until a journal that could not be written is tried 
 COMPLAINTS_KEPT = 256 * 1024  # bytes of daemon.log
 MAX_CLIENTS = 64
 
-_MOVES = frozenset({"task.started", "step.started", "step.ended", "task.ended"})
+_MOVES = frozenset(
+    {"task.started", "step.started", "step.ended", "task.ended", "retry.planned", "task.stopping"}
+)
 
 
 class Daemon:
@@ -66,7 +68,15 @@ class Daemon:
         journal.outlives_host = not tethered
         self.ledger = Ledger(journal, history)
         self.work = Work(
-            home, self.ledger, self.record, self.clock, umask, self._watch, self._unwatch, Trash(home)
+            home,
+            self.ledger,
+            self.record,
+            self.clock,
+            umask,
+            self._watch,
+            self._unwatch,
+            Trash(home),
+            os.path.join(home.code, version),
         )
         self.requests = Requests(self.ledger, self.work, self.record, self.clock)
         self.greeting = Greeting(home, version, self.boot, journal, self.requests.epoch_holds)

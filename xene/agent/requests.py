@@ -10,12 +10,16 @@ from xene.agent.facts import cpus
 from xene.agent.follow import Follow
 from xene.agent.ledger import Ledger
 from xene.agent.work import Work
-from xene.engine.advance import Clock
+from xene.engine.again import to_repeat
+from xene.engine.clock import Clock
 from xene.engine.progress import begin
-from xene.model import events
+from xene.model import events, phases
 from xene.model.events import Event
-from xene.model.ids import is_run_id
+from xene.model.ids import is_run_id, pipeline_key
+from xene.model.workflow import REPLACE
 from xene.wire import messages
+
+ANSWER_MOST = 1000  # characters of what is said with an approval
 
 
 class Requests:
@@ -29,6 +33,8 @@ class Requests:
             "assign": self._assign,
             "start": self._start,
             "cancel": self._cancel,
+            "answer": self._answer,
+            "retry": self._retry,
             "release": self._release,
             "follow": self._follow,
         }
@@ -94,16 +100,54 @@ class Requests:
         size = order["spec"].get("size", 1)
         if not isinstance(size, int) or size < 0:
             raise ValueError(f"{size!r} is no size")
+        self._replace_others(order)
         self._record(accepted)
         self._work.touch(run)
+
+    def _replace_others(self, order: Mapping[str, Any]) -> None:
+        """With the policy Replace every run of the pipeline that has not ended is cancelled."""
+        if order["spec"]["pipeline"].get("concurrencyPolicy") != REPLACE:
+            return
+        for name in list(self._ledger.open.get(pipeline_key(order["workflow"], order["pipeline"]), ())):
+            if self._ledger.runs[name].cancel_asked is None:
+                self._record(events.cancel_asked(time.time(), name, False, phases.REPLACED))
+                self._work.cancel(name)
+
+    def _answer(self, client: Client, message: Dict[str, Any]) -> None:
+        """Somebody approved a task, or rejected it. One that waits for no answer is told apart by its events."""
+        run = self._ledger.runs.get(message["run"])
+        if run is None:
+            return client.send(messages.failed(None, f"run {message['run']} is not known here"))
+        if message["task"] in run.asked:
+            approved = bool(message["approved"])
+            words = str(message["message"])[:ANSWER_MOST]
+            self._record(
+                events.approval_answered(time.time(), run.order.id, message["task"], approved, words)
+            )
+            self._work.touch(run.order.id)
+        return None
+
+    def _retry(self, client: Client, message: Dict[str, Any]) -> None:
+        """Begin another attempt of an ended run; `attempt` tells a repeated message from a new wish."""
+        run = self._ledger.runs.get(message["run"])
+        if run is None:
+            return client.send(messages.failed(None, f"run {message['run']} is not known here"))
+        if run.ended and int(message["attempt"]) == run.attempt + 1:
+            start = message["start"]
+            again = to_repeat(run, start if start in run.tasks else None)
+            self._record(events.run_retried(time.time(), run.order.id, run.attempt + 1, again))
+            self._work.begin_again(run.order.id)
+        return None
 
     def _cancel(self, client: Client, message: Dict[str, Any]) -> None:
         run = self._ledger.runs.get(message["run"])
         if run is None:
             return client.send(messages.failed(None, f"run {message['run']} is not known here"))
         kill = bool(message["kill"])
-        if not run.ended and (not run.cancel_asked or (kill and not run.kill_asked)):
-            self._record(events.cancel_asked(time.time(), run.order.id, kill))
+        if not run.ended and (run.cancel_asked is None or (kill and not run.kill_asked)):
+            replaced = message.get("reason") == phases.REPLACED
+            reason = phases.REPLACED if replaced else phases.CANCELLED
+            self._record(events.cancel_asked(time.time(), run.order.id, kill, reason))
             self._work.cancel(run.order.id)
         return None
 

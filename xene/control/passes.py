@@ -11,7 +11,7 @@ import queue
 import time
 from typing import Any, Callable, Iterable, Mapping
 
-from xene.control import hearing, placing, telling, world
+from xene.control import following, hearing, placing, telling, world
 from xene.control.archive import Archive, Packed
 from xene.control.place import Place
 from xene.control.sessions import Came, Open, Sessions, open_channel
@@ -113,7 +113,9 @@ class Control:
             if self.unplaced:
                 self._place(conn, now)
             seen = world.read(conn, self.sessions.links)
-            decisions = dispatch.decide(seen.agents, seen.assigned, seen.held, seen.runs)
+            if following.follow(conn, now):
+                seen = world.read(conn, self.sessions.links)
+            decisions = dispatch.decide(seen.agents, seen.assigned, seen.held, seen.runs, seen.answers)
             letters = telling.carry_out(conn, now, self.sessions, seen, decisions)
             gone = [name for name in decisions.gone if telling.is_droppable(self.sessions, seen, name)]
         self.world = seen

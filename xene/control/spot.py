@@ -180,7 +180,8 @@ class _Driving:
         self._show(time.monotonic())
 
     def _hear(self, message: Message, blob: bytes) -> None:
-        from xene.engine.progress import begin, fold
+        from xene.engine.folds import fold
+        from xene.engine.progress import begin
 
         kind = message["type"]
         if kind == "events":
@@ -241,7 +242,7 @@ class _Driving:
 
 def run_json(run: RunProgress, fire: str) -> dict[str, Any]:
     """A run in the JSON of SPEC 4, from its progress alone."""
-    from xene.engine.progress import view
+    from xene.engine.view import view
     from xene.model.units import rfc3339
 
     def instant(at: float | None) -> str | None:

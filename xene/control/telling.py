@@ -57,7 +57,7 @@ def _letter(
     name: str,
     orders: Orders,
 ) -> Letter:
-    """One agent's orders as messages, in the order in which they hold: assign, starts, cancels, releases."""
+    """One agent's orders as messages, in the order in which they hold: assign, starts, ..., releases."""
     out: list[Message] = []
     if orders.assign is not None:
         wanted = orders.assign.all
@@ -66,7 +66,11 @@ def _letter(
     if orders.starts:
         runs.sent(conn, now, str(seen.rows[name].journal), orders.starts)
         out += [messages.start(epoch, order.to_json()) for order in runs.orders(conn, orders.starts)]
-    out += [messages.cancel(epoch, run, kill) for run, kill in orders.cancels]
+    out += [messages.retry(epoch, each.run, each.attempt, each.start) for each in orders.retries]
+    out += [
+        messages.answer(epoch, each.run, each.task, each.approved, each.message) for each in orders.answers
+    ]
+    out += [messages.cancel(epoch, each.run, each.kill, each.reason) for each in orders.cancels]
     if orders.release_runs or orders.release_workspaces:
         out.append(messages.release(epoch, list(orders.release_runs), list(orders.release_workspaces)))
         for run in orders.release_workspaces:
@@ -118,9 +122,9 @@ def send(sessions: Sessions, archive: Archive, letters: Iterable[Letter]) -> Non
             continue
         link = sessions.link(letter.agent)
         link.told = link.told.plus(letter.orders)
-        for run in letter.orders.collect:
-            request, offsets = archive.begin(letter.agent, run)
-            follow = messages.follow(sessions.epoch, request, run, live=False, offsets=offsets)
+        for each in letter.orders.collect:
+            request, offsets = archive.begin(letter.agent, each.run)
+            follow = messages.follow(sessions.epoch, request, each.run, live=False, offsets=offsets)
             sessions.send(letter.agent, follow)
 
 

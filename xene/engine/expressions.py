@@ -121,3 +121,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, (list, dict)):
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return str(value)
+
+
+def value(text: str, scope: Mapping[str, Any]) -> Any:
+    return render(text, scope)
+
+
+def condition(text: str, scope: Mapping[str, Any]) -> bool:
+    raise NotImplementedError

@@ -12,7 +12,8 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.model import phases
 from xene.model.run import RunOrder
-from xene.store import events
+from xene.model.workflow import QUEUE
+from xene.store import events, tasks
 from xene.store.record import end_parts, record
 
 __all__ = [
@@ -21,30 +22,20 @@ __all__ = [
     "archived",
     "back_in_sight",
     "create",
-    "create_fire",
     "end",
+    "has_open",
     "log_of",
     "lost_sight",
     "move",
     "orders",
+    "policy_of",
     "record",
     "released",
     "sent",
     "statuses",
     "unsettled",
-    "wish",
     "workspace_dropped",
 ]
-
-
-def create_fire(
-    conn: sqlite3.Connection, now: float, fire: str, workflow: str, trigger: str, params: Mapping[str, Any]
-) -> None:
-    """One event that starts runs."""
-    conn.execute(
-        "INSERT INTO fires (id, workflow, trigger, params, created_at) VALUES (?, ?, ?, ?, ?)",
-        (fire, workflow, trigger, json.dumps(dict(params)), now),
-    )
 
 
 def create(
@@ -63,30 +54,28 @@ def create(
 ) -> None:
     """A run that is Queued, with a row for each of its tasks and their steps. `spec` is that of `revision`."""
     row = conn.execute(
-        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, agent, trigger, params, phase,"
-        " phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, agent, trigger, params, phase,"
+        " phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            run, fire, workflow, pipeline, revision, spec.get("size", 1), agent, trigger,
+            run, fire, workflow, pipeline, revision, spec.get("size", 1), policy_of(spec), agent, trigger,
             json.dumps(dict(params)), phases.QUEUED, now, now,
         ),
     )  # fmt: skip
-    _create_tasks(conn, int(row.lastrowid or 0), spec["pipeline"]["tasks"])
+    tasks.create(conn, int(row.lastrowid or 0), spec["pipeline"])
 
 
-def _create_tasks(conn: sqlite3.Connection, seq: int, tasks: Mapping[str, Any]) -> None:
-    idle = phases.NOT_EXECUTED
-    conn.executemany(
-        "INSERT INTO tasks (run, position, name, phase) VALUES (?, ?, ?, ?)",
-        [(seq, position, name, idle) for position, name in enumerate(tasks)],
-    )
-    conn.executemany(
-        "INSERT INTO steps (run, task, position, name, phase) VALUES (?, ?, ?, ?, ?)",
-        [
-            (seq, name, position, step["name"], idle)
-            for name, task in tasks.items()
-            for position, step in enumerate(task["steps"])
-        ],
-    )
+def policy_of(spec: Mapping[str, Any]) -> str:
+    """The concurrencyPolicy of an executable spec."""
+    return str(spec["pipeline"].get("concurrencyPolicy", QUEUE))
+
+
+def has_open(conn: sqlite3.Connection, workflow: str, pipeline: str) -> str | None:
+    """The oldest run of the pipeline that has not ended, None where there is none."""
+    row = conn.execute(
+        "SELECT id FROM runs WHERE workflow = ? AND pipeline = ? AND ended = 0 ORDER BY seq LIMIT 1",
+        (workflow, pipeline),
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 class Open(NamedTuple):
@@ -113,6 +102,11 @@ class Open(NamedTuple):
     workspace_dropped: bool
     log: str | None
     newer_ended: bool
+    policy: str
+    wish_reason: str | None
+    retry_attempt: int | None
+    retry_start: str | None
+    attempt: int
 
 
 _OPEN = (
@@ -121,7 +115,8 @@ _OPEN = (
     " workspace_dropped, log,"
     " ended AND (EXISTS (SELECT 1 FROM runs n WHERE n.workflow = r.workflow AND n.pipeline = r.pipeline"
     " AND n.seq > r.seq AND n.ended = 1)"
-    " OR NOT EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = r.workflow AND p.name = r.pipeline))"
+    " OR NOT EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = r.workflow AND p.name = r.pipeline)),"
+    " policy, wish_reason, retry_attempt, retry_start, attempt"
     " FROM runs r INDEXED BY runs_unsettled WHERE settled = 0"
 )
 
@@ -130,18 +125,6 @@ def unsettled(conn: sqlite3.Connection, agent: str | None = None) -> list[Open]:
     """Runs that have not ended, or whose log or workspace is still on the agent; oldest first."""
     where, values = (_OPEN, ()) if agent is None else (_OPEN + " AND agent = ?", (agent,))
     return sorted(Open._make(row) for row in conn.execute(where, values))
-
-
-def wish(conn: sqlite3.Connection, now: float, run: str, *, kill: bool) -> bool:
-    """Store that the run is to end. False if it has ended already. A kill is never weakened to a cancel."""
-    changed = conn.execute(
-        "UPDATE runs SET wish = CASE WHEN ? OR wish = 'kill' THEN 'kill' ELSE 'cancel' END"
-        " WHERE id = ? AND ended = 0",
-        (kill, run),
-    )
-    if changed.rowcount:
-        events.note(conn, now, "Run", run, "KillAsked" if kill else "CancelAsked")
-    return bool(changed.rowcount)
 
 
 def sent(conn: sqlite3.Connection, now: float, journal: str, ids: Iterable[str]) -> None:

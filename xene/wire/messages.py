@@ -8,7 +8,9 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | assign       | all {WORKFLOW/PIPELINE: revision}: the whole set that belongs to this agent; capacity;      |
 |              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes                  |
 | start        | order (RunOrder)                                       idempotent by the run's id          |
-| cancel       | run, kill                                              idempotent                          |
+| cancel       | run, kill, reason (Cancelled, Replaced)                idempotent                          |
+| answer       | run, task, approved, message                           to an approval that is asked for    |
+| retry        | run, attempt, start (a task, or null)                  idempotent by the attempt           |
 | release      | runs [id], workspaces [id]      logs are archived: forget these runs / drop these workspaces |
 | follow       | id, run, task, step, attempt (null: all), offsets {SEQ: bytes}, tail, live: push the logs   |
 | stop         |                                                        end the daemon; steps go on         |
@@ -26,6 +28,8 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
+
+from xene.model import phases
 
 Message = Dict[str, Any]
 
@@ -57,8 +61,23 @@ def start(epoch: int, order: Mapping[str, Any]) -> Message:
     return {"type": "start", "epoch": epoch, "order": order}
 
 
-def cancel(epoch: int, run: str, kill: bool) -> Message:
-    return {"type": "cancel", "epoch": epoch, "run": run, "kill": kill}
+def cancel(epoch: int, run: str, kill: bool, reason: str = phases.CANCELLED) -> Message:
+    return {"type": "cancel", "epoch": epoch, "run": run, "kill": kill, "reason": reason}
+
+
+def answer(epoch: int, run: str, task: str, approved: bool, message: str) -> Message:
+    return {
+        "type": "answer",
+        "epoch": epoch,
+        "run": run,
+        "task": task,
+        "approved": approved,
+        "message": message,
+    }
+
+
+def retry(epoch: int, run: str, attempt: int, start: Optional[str]) -> Message:
+    return {"type": "retry", "epoch": epoch, "run": run, "attempt": attempt, "start": start}
 
 
 def release(epoch: int, runs: List[str], workspaces: List[str]) -> Message:
