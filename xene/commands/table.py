@@ -21,6 +21,7 @@ def table() -> Table:
         "apply": Verb(write, "Make the state match manifests", "apply", acted),
         "run": Verb(run, "Fire a workflow or pipeline, or run a file on the spot", "run", acted),
         "logs": Verb(run, "Show what the steps of a run said", "logs"),
+        "artifacts": Verb(run, "List the artifacts of a run, or unpack them", "artifacts", plain),
         "wait": Verb(run, "Wait until a run has ended", "wait", acted),
         "cancel": Verb(run, "Stop a run, its 'finally' tasks run", "cancel", acted),
         "kill": Verb(run, "Stop a run at once", "kill", acted),
