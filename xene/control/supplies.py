@@ -87,7 +87,8 @@ def for_fire(
 ) -> list[Json]:
     """The artifacts for the run of the pipeline `only`, from the run `source` or others of its fire.
 
-    `needs` are the connectors of each pipeline, as JSON. Raises Usage where it wants some and no run is named, or one is named and it wants none; NotFound.
+    `needs` are the connectors of each pipeline, as JSON. Raises Usage where it wants some and no run is named, or
+    one is named and it wants none; NotFound.
     """
     wanted = wanted_names(needs[only]) if only is not None else {}
     if source is None:

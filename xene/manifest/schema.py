@@ -37,7 +37,7 @@ def path_of(kind: str) -> str:
 
 @cache
 def read(kind: str) -> Schema:
-    """The schema of one of `KINDS`, of Xene (xene.yaml) or Config (config.yaml). Not to be changed by the caller."""
+    """The schema of one of `KINDS`, of Xene (xene.yaml) or Config (config.yaml). Not to be changed."""
     with open(path_of(kind), encoding="utf-8") as file:
         schema: Schema = json.load(file)
     return schema

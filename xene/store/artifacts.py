@@ -1,7 +1,7 @@
 """Artifacts of runs: what agents said they have, and whether it is here now.
 
-Filled by `store.record`, settled by `control.carrying`, asked by `control.supplies` and `xene artifacts`. Agents are
-not trusted: `announced` takes nothing that could not be a name, a digest or a size.
+Filled by `store.record`, settled by `control.carrying`, asked by `control.supplies` and `xene artifacts`. Agents
+are not trusted: `announced` takes nothing that could not be a name, a digest or a size.
 """
 
 from __future__ import annotations
