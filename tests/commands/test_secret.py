@@ -16,7 +16,7 @@ def test_sealed_applied_and_listed(xene: Terminal) -> None:
     (xene.cwd / "env.yaml").write_text(
         "apiVersion: xene/v1\nkind: Secret\nmetadata: {name: mail, labels: {team: web}}\nspec: {env: MAIL_PASSWORD}\n"
     )
-    assert xene("validate", ".", code=0).err.startswith("no problems") or True
+    xene("validate", ".", code=0)
     xene("apply", ".", code=0)
     rows = xene("get", "secrets", "-o", "json", code=0).json
     assert [(row["name"], row["from"]) for row in rows] == [("deploy-token", "age"), ("mail", "env")]
@@ -30,7 +30,7 @@ def test_sealed_applied_and_listed(xene: Terminal) -> None:
     assert xene("get", "secrets", code=0).out.startswith("NAME")
     xene("get", "secret", "nobody", code=4)
     for folder, _, names in os.walk(xene.home):
-        for name in names:
+        for name in (name for name in names if not name.endswith((".sock", ".wake"))):
             with open(os.path.join(folder, name), "rb") as file:
                 assert VALUE.encode() not in file.read()
 

@@ -36,7 +36,7 @@ def path_of(kind: str) -> str:
 
 @cache
 def read(kind: str) -> Schema:
-    """The schema of one of `KINDS`, of Xene (xene.yaml) or Config (config.yaml). Not to be changed by the caller."""
+    """The schema of one of `KINDS`, Xene (xene.yaml) or Config (config.yaml). Not to be changed by the caller."""
     with open(path_of(kind), encoding="utf-8") as file:
         schema: Schema = json.load(file)
     return schema
