@@ -1,4 +1,4 @@
-"""The masker's process: nothing gets past it, nothing is lost when its parent is killed, nothing shows the value."""
+"""The masker's process: nothing gets past it, nothing is lost when its parent is killed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from xene.agent import masker
 from xene.engine.mask import Needles
 value = sys.stdin.readline().strip()
 pid, pipe = masker.start(Needles([value]), sys.argv[1])
-step = "i=0; while [ $i -lt 2000 ]; do echo line $i $TOKEN; i=$((i+1)); done; read go < $1; printf 'half '$TOKEN; echo; echo end"
+step = "i=0; while [ $i -lt 2000 ]; do echo line $i $TOKEN; i=$((i+1)); done;"
+step += "read go < $1; printf 'half '$TOKEN; echo; echo end"
 child = subprocess.Popen(["sh", "-c", step, "sh", sys.argv[2]], stdout=pipe, stderr=pipe, env={"TOKEN": value},
                          stdin=subprocess.DEVNULL, start_new_session=True)
 os.close(pipe)

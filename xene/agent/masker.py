@@ -1,8 +1,8 @@
 """The process between a step that is given secrets and its log: it masks before a byte is written.
 
 `start` is called by the daemon just before such a step; the step's output goes into the pipe, the masker appends
-to the log what `engine.mask` lets through, at once. It is a fork of the daemon, so that the values pass through no
-file, argument or environment; it lives until every writer of the pipe is gone, also when the daemon has been killed.
+to the log what `engine.mask` lets through, at once. It is a fork of the daemon, so that the values pass through
+no file, argument or environment; it lives until every writer of the pipe is gone, also when the daemon is killed.
 While it lives it holds a lock on the log: `finished` tells any later daemon whether the log is whole.
 """
 
