@@ -1,9 +1,9 @@
 """The process between a step that is given secrets and its log: it masks before a byte is written.
 
-`start` is called by the daemon just before such a step; the step's output goes into the pipe, the masker appends to
-the log what `engine.mask` lets through, at once. It is a fork of the daemon, so that the values pass through no file,
-argument or environment; it lives until every writer of the pipe is gone, also when the daemon has been killed. While
-it lives it holds a lock on the log: `finished` tells any later daemon whether the log is whole.
+`start` is called by the daemon just before such a step; the step's output goes into the pipe, the masker appends
+to the log what `engine.mask` lets through, at once. It is a fork of the daemon, so that the values pass through
+no file, argument or environment; it lives until every writer of the pipe is gone, also when the daemon is killed.
+While it lives it holds a lock on the log: `finished` tells any later daemon whether the log is whole.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def finished(log: str) -> bool:
 
 
 def forbid_inspection() -> None:
-    """Let no other process of this user read this one's memory (ptrace, /proc/PID/mem, core files). Root still can."""
+    """Let no other process of this user read this one's memory (ptrace, /proc/PID/mem, core files). Root can."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
@@ -128,7 +128,7 @@ def _copy(masker: Masker, reading: int, output: int) -> None:
 
 
 def _write(output: int, data: bytes, until: float) -> None:
-    """Append all of `data`. On a full disk it waits for room, as long as anybody wants the file and until `until`."""
+    """Append all of `data`. On a full disk it waits for room, as long as the file is there and until `until`."""
     view = memoryview(data)
     while view:
         try:

@@ -64,8 +64,8 @@ class Vault:
     def pass_on(self) -> int:
         """A descriptor that survives `exec`, from which `receive` reads all of it. Raises OSError.
 
-        A pipe holds less than a vault may, so a child writes; it ends when all is read or the reader is gone, and is
-        reaped like any other child.
+        A pipe holds less than a vault may, so a child writes; it ends when all is read or the reader is gone, and
+        is reaped like any other child.
         """
         reading, writing = os.pipe()
         try:

@@ -1,8 +1,8 @@
 """Secrets taken out of what steps print, before a byte is written: matching and replacing. Pure.
 
-Used by `agent.masker` (logs) and by whoever checks outputs and messages. A value is looked for in every form in which
-programs commonly print it (`forms`); every part of the text that is in any occurrence of any form becomes `***`,
-however the text was cut into chunks. What a program does beyond that (hex, gzip, one character a line) is not seen.
+Used by `agent.masker` (logs) and by whoever checks outputs and messages. A value is looked for in every form in
+which programs commonly print it (`forms`); every part of the text that is in any occurrence of any form becomes
+`***`, however the text was cut into chunks. What a program does beyond that (hex, gzip) is not seen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import re
 from typing import FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple
 
 STARS = b"***"
-FLOOR = 8  # characters: shorter values are refused, shorter lines of a longer value are not looked for by themselves
+# Characters. Shorter values are refused; shorter lines of a longer value (`}`, `Ab=`) are looked for only as a
+# part of the whole, or half of every log would be stars.
+FLOOR = 8
 _WRAPS = (76, 64)  # columns after which `base64` and `openssl base64` begin a new line
 _HEAD = 16  # bytes by which the beginning of a longer needle is found
 _SKIPPED = (

@@ -27,7 +27,7 @@ class Allow:
         return any(_matches(_parts(_grounded(glob)), _parts(real)) for glob in self.files)
 
     def program(self, word: str) -> str | None:
-        """The path of the program that a manifest calls `word`, None where it may not be started or is not there."""
+        """The path of the program that a manifest calls `word`; None where it is not there, or not allowed."""
         found = shutil.which(word) if "/" not in word else word
         if found is None:
             return None
