@@ -88,9 +88,11 @@ class _Search:
             yield from self._literal(place, part, at == len(self._segments) - 1)
             return
         deep = part == ANY_DEPTH
-        for entry in os.scandir(os.path.join(self._root, place)):
-            if deep or fnmatch.fnmatchcase(entry.name, part):
-                yield _join(place, entry.name), deep, entry.is_dir(follow_symlinks=False)
+        with os.scandir(os.path.join(self._root, place)) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_directory in found:
+            if deep or fnmatch.fnmatchcase(name, part):
+                yield _join(place, name), deep, is_directory
 
     def _literal(self, place: str, name: str, last: bool) -> Iterator[Tuple[str, bool, bool]]:
         path = _join(place, name)

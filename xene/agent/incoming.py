@@ -70,7 +70,9 @@ class Incoming:
         return part.size
 
     def _check_quota(self, size: int) -> None:
-        if sum(entry.stat().st_size for entry in os.scandir(self._path)) + size > QUOTA:
+        with os.scandir(self._path) as entries:
+            waiting = sum(entry.stat().st_size for entry in entries)
+        if waiting + size > QUOTA:
             raise OSError(errno.EDQUOT, f"more than {QUOTA // 1024**3} Gi of artifacts wait here")
 
     def taken(self, run: str) -> None:
@@ -89,7 +91,8 @@ class Incoming:
             else:
                 del self._wanted[sha256]
         try:
-            entries = list(os.scandir(self._path))
+            with os.scandir(self._path) as found:
+                entries = list(found)
         except FileNotFoundError:
             return
         for entry in entries:

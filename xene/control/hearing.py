@@ -30,7 +30,7 @@ _TAKE_OVER = (
     " that shall be obeyed"
 )
 
-_CARRIED = frozenset({"artifact", "fetched", "stowed", "failed"})
+_CARRIED = ("artifact", "fetched", "stowed", "failed")
 Carrier = Union[Fetching, Stowing]
 OnLog = Callable[[str, Mapping[str, Any], bytes], None]
 
