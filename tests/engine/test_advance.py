@@ -85,8 +85,8 @@ def pipelines(draw: st.DrawFn) -> dict[str, Any]:
 class Simulation:
     """An agent without processes: `data` decides which running step ends next, and how."""
 
-    def __init__(self, pipeline: dict[str, Any]) -> None:
-        order = replace(make_order(pipeline), id="20261123-023000-aaaaaaaa")
+    def __init__(self, pipeline: dict[str, Any], run: str = "20261123-023000-aaaaaaaa") -> None:
+        order = replace(make_order(pipeline), id=run)
         self.seconds = 0.0
         self.journal = [events.run_accepted(self.now.at, order.id, order.to_json())]
         self.run = begin(self.journal[0])

@@ -60,6 +60,7 @@ class Filled:
         workflow: str = "shop",
         pipeline: str = "build",
         tasks: dict[str, list[str]] | None = None,
+        pipeline_spec: dict[str, Any] | None = None,
         agent: str = "local",
         journal: str | None = "J",
         now: float = 100.0,
@@ -67,7 +68,7 @@ class Filled:
         """A run that was sent to `journal` (None: never sent)."""
         shape = {name: {"steps": [{"name": step, "run": "x"} for step in steps]} for name, steps in
                  (tasks or {"one": ["s"]}).items()}  # fmt: skip
-        spec = {"pipeline": {"tasks": shape}}
+        spec = {"pipeline": pipeline_spec or {"tasks": shape}}
         with self.state.transaction() as conn:
             revision = objects.put_revision(conn, now, spec)
             fire = "f-" + run

@@ -11,7 +11,7 @@ from tests.store.conftest import RUN, Filled, agent, workflow
 from xene.errors import NotFound
 from xene.model import events as ev
 from xene.store import agents as agent_rows
-from xene.store import run_views, views
+from xene.store import run_views, views, wishes
 from xene.store import runs as run_rows
 
 
@@ -140,6 +140,13 @@ def test_names_of_no_run(shop: Filled, text: str, message: str) -> None:
     assert caught.value.hint
 
 
+def test_of_a_beginning_of_many_runs_only_some_are_named(shop: Filled) -> None:
+    for name in ids(9):
+        shop.run(name)
+    with pytest.raises(NotFound, match=", ".join(ids(5)) + " and more$"):
+        views.resolve_run(shop.state, "2026")
+
+
 def test_names_of_pipelines(shop: Filled) -> None:
     assert views.resolve_pipeline(shop.state, "shop/build") == ("shop", "build")
     assert views.resolve_pipeline(shop.state, "dig") == ("shed", "dig")
@@ -231,7 +238,7 @@ def test_writes_use_an_index(shop: Filled) -> None:
         with shop.state.transaction() as conn:
             run_rows.lost_sight(conn, 5, "local")
             run_rows.back_in_sight(conn, 5, "local")
-            run_rows.wish(conn, 5, RUN, kill=True)
+            wishes.end(conn, 5, RUN, kill=True)
             run_rows.end(conn, 6, RUN, "X", "y", log="gone")
             run_rows.archived(conn, RUN, "gone")
             run_rows.released(conn, RUN)

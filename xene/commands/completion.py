@@ -89,6 +89,7 @@ def names(ctx: Any, incomplete: str) -> list[str]:
         "pipelines": _pipelines,
         "runs": lambda state: _runs(state, "/" in incomplete),
         "agents": lambda state: (row["name"] for row in views.agents(state, limit=MANY)),
+        "secrets": lambda state: (row["name"] for row in views.secrets(state, limit=MANY)),
     }
     return _names(ctx, readers[kind.name]) if kind.name in readers else []
 
@@ -97,7 +98,7 @@ def explained(ctx: Any, incomplete: str) -> list[str]:
     """`KIND/NAME` for `why`: first the kinds, then their names."""
     word, slash, _ = incomplete.partition("/")
     if not slash:
-        return [f"{kind.one}/" for kind in kinds.ALL[:-1]]
+        return [f"{kind.one}/" for kind in (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.AGENTS)]
     readers = {
         "workflow": _workflows,
         "pipeline": _pipelines,

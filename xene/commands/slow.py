@@ -66,14 +66,49 @@ class Notice:
                 self._status.stop()
 
 
+class Notices:
+    """What a block may do with the notice about itself: the terminal is one, and others have to speak there too."""
+
+    def __init__(self, call: Call, text: str) -> None:
+        self._call, self._text = call, text
+        self._notice: Notice | None = None
+
+    def begin(self) -> None:
+        """From now on it takes a second."""
+        if not self._call.quiet:
+            self._notice = Notice(self._call, self._text)
+
+    def end(self) -> None:
+        """Nothing more is said."""
+        if self._notice is not None:
+            self._notice.stop()
+            self._notice = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """While the user is asked something: he sees the question, and his time is not ours."""
+        went_on = self._notice is not None
+        self.end()
+        try:
+            yield
+        finally:
+            if went_on:
+                self.begin()
+
+
 @contextmanager
-def slow(call: Call, text: str) -> Iterator[None]:
-    """Say `text` on stderr if the block takes longer than a second, unless -q."""
-    notice = Notice(call, text)
+def slow(call: Call, text: str, *, lines: bool = True) -> Iterator[Notices]:
+    """Say `text` on stderr if the block takes longer than a second, unless -q.
+
+    Without `lines` only on a terminal: a log of what a script did is no place for "still reading".
+    """
+    notices = Notices(call, text)
+    if lines or sys.stderr.isatty():
+        notices.begin()
     try:
-        yield
+        yield notices
     finally:
-        notice.stop()
+        notices.end()
 
 
 @contextmanager

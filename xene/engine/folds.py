@@ -82,7 +82,7 @@ def _run_retried(run: RunProgress, event: Event) -> None:
         for child in children:
             if kept is None:
                 run.former[child.name] = run.tasks.pop(child.name)
-            elif child.name in again:
+            if kept is None or child.name in again:
                 _begin_anew(child)
         _begin_anew(task)
         task.children, task.approved = kept, kept is not None
@@ -108,8 +108,6 @@ def _matrix_expanded(run: RunProgress, event: Event) -> None:
     task.children = []
     for number, (name, values) in enumerate(event["instances"], 1):
         child = run.former.pop(name, None) or TaskProgress(task.spec, name, task.order, final=task.final)
-        if child.ended:  # of an expansion before a retry: its attempts are counted on
-            _begin_anew(child)
         child.order, child.parent, child.values = (task.order[0], number), task, values
         run.tasks[name] = child
         task.children.append(child)

@@ -123,9 +123,14 @@ class TaskProgress:
         self.tries = self.faults = 0
         self.begin_attempt(None)
 
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether how its newest attempt ended is among the earlier ones already."""
+        return bool(self.earlier) and self.earlier[-1].attempt == self.attempt
+
     def set_aside(self, reason: Optional[str], message: Optional[str], at: float) -> None:
         """Keep how the present attempt ended, for whoever looks."""
-        if self.attempt is not None and self.started_at is not None:
+        if self.attempt is not None and self.started_at is not None and not self.is_set_aside:
             self.earlier.append(Past(self.attempt, self.phase, reason, message, self.started_at, at))
 
     def begin_attempt(self, began: Optional[Clock]) -> None:

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping, Optional
 
+from xene.engine.matrix import TooMany, static_instances
 from xene.engine.progress import Past, RunProgress, StepProgress, TaskProgress
 from xene.model.units import rfc3339
 
 
 def view(run: RunProgress) -> Dict[str, Any]:
     """`{NAME: {phase, reason, ..., attempts, steps}}`: every task of the run, in the manifest's order."""
-    return {task.name: _task_view(task) for task in run.ordered() if not task.internal}
+    found: Dict[str, Any] = {}
+    for task in run.ordered():
+        if not task.internal:
+            found[task.name] = _task_view(task)
+        if task.is_sum and task.children is None:
+            found.update(_unexpanded(run, task))
+    return found
+
+
+def _unexpanded(run: RunProgress, task: TaskProgress) -> Dict[str, Any]:
+    """The instances of a matrix that has not been reached, as far as they are known."""
+    former = [child for child in run.former.values() if child.parent is task]
+    if not former and task.spec.matrix is not None:
+        try:
+            known = static_instances(task.name, task.spec.matrix) or []
+        except TooMany:
+            known = []
+        former = [TaskProgress(task.spec, each.name, (0, 0)) for each in known]
+        for child in former:
+            child.parent = task
+    found = {child.name: _task_view(child) for child in sorted(former, key=lambda child: child.order)}
+    if task.ended:
+        found = {
+            name: {**seen, "reason": task.reason, "message": task.message} for name, seen in found.items()
+        }
+    return found
 
 
 def _task_view(task: TaskProgress) -> Dict[str, Any]:
     times = {"startedAt": _instant(task.started_at), "finishedAt": _instant(task.finished_at)}
     state = {"phase": task.phase, "reason": task.reason, "message": task.message}
-    last = [] if task.attempt is None else [{"attempt": task.attempt, **state, **times}]
+    last = [] if task.attempt is None or task.is_set_aside else [{"attempt": task.attempt, **state, **times}]
     return {
         **state,
         "attempt": task.attempt,

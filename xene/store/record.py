@@ -340,6 +340,12 @@ def _task_ended(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
         " WHERE run = ? AND task = ? AND attempt = ? AND finished_at IS NULL",
         (*end, at, run.seq, _name(event["task"]), attempt),
     )
+    if end[1] is not None:
+        fold.conn.execute(
+            "UPDATE tasks SET reason = ?, message = ?, ended = 1"
+            " WHERE run = ? AND name > ? AND name < ? AND ended = 0",
+            (*end[1:], run.seq, *tasks.instances_between(event["task"])),
+        )
     if event.get("artifacts") and phase == phases.SUCCESS:
         artifacts.announced(fold.conn, run.seq, _name(event["task"]), event["artifacts"])
 

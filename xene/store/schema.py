@@ -150,6 +150,11 @@ SELECT a.name, a.implicit, a.phase, a.reason, a.message, a.cordoned, a.capacity,
   a.labels, a.version, a.facts, {_time("a.last_seen_at")}
 FROM agents a;
 
+CREATE VIEW xene_secrets AS
+SELECT name, source, revision, (SELECT key FROM json_each(data, '$.spec')) AS "from", labels,
+  {_time("created_at")}, {_time("updated_at")}
+FROM objects WHERE kind = 'Secret';
+
 CREATE VIEW xene_runs AS
 SELECT id, workflow, pipeline, phase, last_known_phase, {_time("phase_since")}, reason, message, agent,
   trigger, fire, {_time("slot")}, params, revision, attempt, log,

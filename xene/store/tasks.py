@@ -68,21 +68,29 @@ def _insert(conn: sqlite3.Connection, rows: list[tuple[Any, ...]], steps: list[t
     )
 
 
+def instances_between(task: str) -> tuple[str, str]:
+    """All names of instances of a task lie between these two."""
+    return task + "[", task + "\\"
+
+
 def begin_anew(conn: sqlite3.Connection, run: int, names: Iterable[str]) -> None:
     """Tasks that another attempt of the run repeats: as before they started, but for what was tried before."""
+    names = list(names)
+    whole = set(names) - {name.partition("[")[0] for name in names if "[" in name}
     for name in names:
+        low, high = instances_between(name) if name in whole else (name, name)  # all instances with their sum
         conn.execute(
             "UPDATE tasks SET phase = ?, reason = NULL, message = NULL, started_at = NULL, finished_at = NULL,"
-            " ended = 0, outputs = '{}' WHERE run = ? AND name = ?",
-            (_IDLE, run, name),
+            " ended = 0, outputs = '{}' WHERE run = ? AND (name = ? OR (name > ? AND name < ?))",
+            (_IDLE, run, name, low, high),
         )
-        clear_steps(conn, run, name)
+        clear_steps(conn, run, name, low, high)
 
 
-def clear_steps(conn: sqlite3.Connection, run: int, task: str) -> None:
-    """The steps of a task before its next attempt."""
+def clear_steps(conn: sqlite3.Connection, run: int, task: str, low: str = "", high: str = "") -> None:
+    """The steps of a task before its next attempt; those of the tasks between two names too."""
     conn.execute(
         "UPDATE steps SET phase = ?, reason = NULL, message = NULL, exit_code = NULL, started_at = NULL,"
-        " finished_at = NULL, ended = 0 WHERE run = ? AND task = ?",
-        (_IDLE, run, task),
+        " finished_at = NULL, ended = 0 WHERE run = ? AND (task = ? OR (task > ? AND task < ?))",
+        (_IDLE, run, task, low, high),
     )
