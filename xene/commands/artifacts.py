@@ -105,7 +105,7 @@ def fetched(call: Call, run: str, rows: list[Row], ended: bool) -> list[Row]:
     from xene.control.place import Place
 
     total = sum(row["size"] for row in rows)
-    with bar(call, "fetching", total) as notice, db.open_state(call.state, create=False) as state:
+    with bar(call, f"fetching {size_text(total)}", total) as notice, db.open_state(call.state, create=False) as state:
         supplies.bring(Place(call.state, call.home), state, run, notice.reach)
         return stored.view(state, run)
 
@@ -120,7 +120,8 @@ def unpacked(call: Call, run: str, rows: list[Row], name: str | None, to: str | 
             )
     base = to or (f"{run}-{file_safe(rows[0]['name'])}" if name is not None else run)
     done = []
-    with bar(call, "unpacking", sum(row["size"] for row in rows)) as notice:
+    total = sum(row["size"] for row in rows)
+    with bar(call, f"unpacking {size_text(total)}", total) as notice:
         for row in rows:
             directory = os.path.join(base, *_below(row, rows, name))
             done.append({**row, "directory": os.path.abspath(directory)})
