@@ -12,9 +12,10 @@ from typing import Any, Iterator, Mapping
 
 from xene.engine.expressions import OPEN, ExpressionError, Template, parse_template
 from xene.engine.tree import Name
-from xene.manifest import later
+from xene.manifest import later, places
 from xene.manifest.findings import Finding, Path
 from xene.manifest.graph import Upstream
+from xene.manifest.places import Place
 from xene.manifest.problems import closest, did_you_mean, listed, quoted
 
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
@@ -22,7 +23,7 @@ _SCRIPT_OPTION = re.compile(r"-[A-Za-z]*c\Z")
 _REFERENCE = re.compile(r"\$\{\{\s*([A-Za-z_][\w.\-\[\]']*)\s*\}\}")
 _TAKEN = ("HOME", "IFS", "LANG", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
 _USUAL = "write it like ${{ params.NAME }} or ${{ tasks.TASK.outputs.NAME }}"
-_ROOTS = ("params", "tasks", "run", "agent")
+_ROOTS = ("params", "tasks", "matrix", "run", "agent")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,30 @@ class Reach:
     upstream: Upstream | None = None
     task: str = ""
     shared_params: bool = False  # whether they are only those that every pipeline declares
+    axes: frozenset[str] = frozenset()  # of the task's matrix
+    in_finally: bool = False
+
+
+def findings(found: Iterator[Place], reach: Reach) -> Iterator[Finding]:
+    """What is wrong with the templates at these places."""
+    for place in found:
+        if place.sort == places.ARGUMENTS:
+            yield from in_arguments(place.value, place.path, reach)
+        elif OPEN not in place.value:
+            continue
+        elif place.sort == places.SCRIPT:
+            what = "a script" if place.key == "run" else quoted(place.key)
+            yield in_script(place.value, place.path, what)
+        elif place.sort == places.EXPRESSION:
+            yield _in_expression(place)
+        elif place.sort != places.AXIS:  # which is not looked into yet
+            yield from in_value(place.value, place.path, reach)
+
+
+def _in_expression(place: Place) -> Finding:
+    message = f"{quoted(place.key)} is an expression already: it takes no template"
+    hint = "write it without the braces, like params.level == 'full'"
+    return Finding(place.path, "bad-template", message, hint, nth=0)
 
 
 def in_value(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
@@ -113,9 +138,10 @@ def elsewhere(path: Path) -> Finding:
     """The problem of a template at a place where none is rendered."""
     name = next((key for key in reversed(path) if isinstance(key, str)), "")
     message = f"a template is not allowed in {quoted(name)}"
-    return Finding(
-        path, "bad-template", message, "templates may stand in env values, in workDir and in exec", nth=0
+    hint = (
+        "templates may stand in env values, workDir, exec, an approval's message, and as an axis of a matrix"
     )
+    return Finding(path, "bad-template", message, hint, nth=0)
 
 
 # -- what a template names
@@ -128,7 +154,9 @@ def _reference(name: tuple[str, ...], written: str, path: Path, reach: Reach) ->
     elif root == "tasks":
         yield from _output(rest, path, reach)
     elif root == "run":
-        yield from _fixed("run", rest, path, ("id",), ("outcome",))
+        yield from _run(rest, path, reach)
+    elif root == "matrix":
+        yield from _axis(rest, path, reach)
     elif root == "agent":
         if len(rest) != 2 or rest[0] != "labels":
             yield from _fixed("agent", rest, path, ("name", "labels.KEY"), ())
@@ -139,6 +167,25 @@ def _reference(name: tuple[str, ...], written: str, path: Path, reach: Reach) ->
         meant = near and ".".join((near, *rest))
         hint = f"did you mean {quoted(meant)}?" if meant else f"a name begins with {listed(_ROOTS, 'or')}"
         yield Finding(path, "unknown-reference", f"there is no {quoted(written)}", hint)
+
+
+def _run(rest: Path, path: Path, reach: Reach) -> Iterator[Finding]:
+    if rest == ("outcome",) and not reach.in_finally:
+        message = "'run.outcome' is there only in 'finally', when all other tasks have ended"
+        yield Finding(path, "unknown-reference", message)
+    else:
+        yield from _fixed("run", rest, path, ("id", "outcome") if reach.in_finally else ("id",), ())
+
+
+def _axis(rest: Path, path: Path, reach: Reach) -> Iterator[Finding]:
+    if len(rest) == 1 and rest[0] in reach.axes:
+        return
+    if not reach.axes:
+        message, hint = "there is no matrix here", "the steps and the env of a task with a 'matrix' have one"
+    else:
+        message = f"the matrix has no axis {quoted('.'.join(rest))}"
+        hint = did_you_mean(".".join(rest), reach.axes)
+    yield Finding(path, "unknown-reference", message, hint)
 
 
 def _fixed(root: str, rest: Path, path: Path, known: Path, soon: Path) -> Iterator[Finding]:
