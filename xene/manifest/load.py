@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import Any, Iterable
+from typing import Any, Iterable, Iterator
 
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
@@ -16,9 +16,9 @@ from ruamel.yaml.reader import ReaderError
 from xene.engine.expressions import OPEN
 from xene.manifest import later, schema, syntax
 from xene.manifest.agents import agent_findings
-from xene.manifest.checks import fields, text, workflow_findings
+from xene.manifest.checks import fields, items, text, workflow_findings
 from xene.manifest.entries import Declared, Entry, Loaded, ObjectReference
-from xene.manifest.findings import Finding
+from xene.manifest.findings import Finding, Path
 from xene.manifest.nodes import Broken, Composer, Fields, Flaw, Node, Scalar
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
 from xene.manifest.secrets import secret_findings
@@ -179,19 +179,37 @@ class _Reading:
         return Flaw(line, column, finding.code, finding.message, finding.hint)
 
     def _references(self, node: Node, kind: str, data: Any) -> tuple[ObjectReference, ...]:
-        """The agents to which pipelines are pinned."""
+        """The agents to which pipelines are pinned, and the secrets that pipelines and steps name."""
         if kind != "Workflow":
             return ()
         out = []
         for name, pipeline in data["spec"]["pipelines"].items():
+            path = ("spec", "pipelines", name)
             agent = text(fields(pipeline, "placement"), "agent")
             if agent is not None:
-                mark = locate(node, ("spec", "pipelines", name, "placement", "agent")).mark
-                out.append(ObjectReference("Agent", agent, self.source.file, mark.line + 1, mark.column + 1))
+                out.append(self._reference(node, "Agent", agent, (*path, "placement", "agent")))
+            for place, secret in _secrets(pipeline, path):
+                out.append(self._reference(node, "Secret", secret, place))
         return tuple(out)
+
+    def _reference(self, node: Node, kind: str, name: str, path: Path) -> ObjectReference:
+        mark = locate(node, path).mark
+        return ObjectReference(kind, name, self.source.file, mark.line + 1, mark.column + 1)
 
     def _flaw(self, node: Node, code: str, message: str, hint: str = "") -> None:
         self.flaws.append(Flaw(node.mark.line, node.mark.column, code, message, hint))
+
+
+def _secrets(pipeline: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Where a pipeline, its steps and those of its `finally` name secrets, and which."""
+    holders = [(path, pipeline)]
+    for group in ("tasks", "finally"):
+        for task, body in fields(pipeline, group).items():
+            for index, step in enumerate(items(body, "steps")):
+                holders.append(((*path, group, task, "steps", index), step))
+    for place, holder in holders:
+        for variable, secret in fields(holder, "secrets").items():
+            yield (*place, "secrets", variable), secret
 
 
 def _merged(node: Node, finding: Finding) -> bool:
