@@ -27,10 +27,12 @@ demo: $(VENV)/.user
 
 test: $(VENV)/.dev
 	@sh scripts/install-sshd.sh
+	@sh scripts/install-podman.sh
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 soak: $(VENV)/.dev
 	@sh scripts/install-sshd.sh
+	@sh scripts/install-podman.sh
 	timeout 3600 $(BIN)/python -m pytest -q -m soak
 
 lint: $(VENV)/.dev

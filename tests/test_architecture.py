@@ -22,6 +22,9 @@ NEVER_USED = {"system", "popen", "getoutput", "getstatusoutput", "unsafe_load", 
 SHELLS = {
     "xene/transport/config.py",  # `Match exec`, of a file of the user's own, as ssh does
     "xene/transport/connection.py",  # `ProxyCommand`, likewise
+    "xene/agent/containers.py",  # fixed scripts of entrance.py inside a container; all else is an argument
+    "xene/agent/inside.py",  # likewise, what lists and signals processes inside
+    "xene/agent/closing.py",  # likewise, on the host: an engine's answers are looked at
     "xene/agent/workspace.py",  # rm of a fixed script; the path is an argument
 }
 ALLOWED = {("xene/manifest/cache.py", "marshal")}  # our own file, 0600 in a directory that is ours alone

@@ -205,11 +205,12 @@ def test_a_report_has_no_params() -> None:
     assert "geheim" not in text and "password=***" in text and "-ptoken=***" in text and "--yes" in text
 
 
-def test_a_reader_that_leaves_is_no_error(xene: Terminal) -> None:
+@pytest.mark.parametrize("words", [("schema", "Workflow"), ("--help",), ("get", "--help"), ()])
+def test_a_reader_that_leaves_is_no_error(words: tuple[str, ...], xene: Terminal) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        xene.command("schema", "Workflow"),
+        xene.command(*words),
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
@@ -242,6 +243,11 @@ def shell(xene: Terminal, line: str, **env: str) -> tuple[int, str, str]:
 def test_a_full_disk_is_74_and_no_traceback(xene: Terminal) -> None:
     code, _, err = shell(xene, "xene schema Workflow > /dev/full")
     assert code == 74 and "No space left" in err and "Traceback" not in err and "Exception ignored" not in err
+
+
+def test_a_message_that_cannot_be_written_leaves_the_exit_code_as_it_is(xene: Terminal) -> None:
+    assert shell(xene, "xene get nothing-of-the-kind 2> /dev/full")[0] == 2
+    assert shell(xene, "xene get run nothing > /dev/full 2> /dev/full")[0] == 4
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

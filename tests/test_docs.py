@@ -39,6 +39,8 @@ ELSEWHERE = {
     "xene why agent/NAME": "below, with a name",
     "xene why pipeline/NAME": "below, with a name",
     "xene validate PATH": "below, with a path",
+    "xene graph": "tests/commands/test_graph.py",
+    "xene timeline": "tests/commands/test_graph.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
 RUN_HERE = {

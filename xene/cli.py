@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence, TextIO
 
 from xene.errors import Detached, XeneError
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        _close_stdout()
+        _close(sys.stdout)
         return BROKEN_PIPE
     except XeneError as error:
         _report(error.message, error.hint, head="" if isinstance(error, Detached) else "error: ")
@@ -69,7 +69,12 @@ def _dispatch(words: list[str]) -> int:
     from xene.commands import parser
     from xene.commands.table import table
 
-    found = parser.group(table(), "xene", SUMMARY, root=True).main(words, "xene", standalone_mode=False)
+    try:
+        found = parser.group(table(), "xene", SUMMARY, root=True).main(words, "xene", standalone_mode=False)
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # of which typer makes an exit 1
+            raise leaving.__context__ from None
+        raise
     if not isinstance(found, parser.Planned):
         return int(found or 0)  # help, or a completion: it has been printed
     return found.with_spot(spot).carry_out()
@@ -126,22 +131,22 @@ def _complain(line: str) -> None:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
     except OSError:
-        pass  # nobody is there to read it; the exit code still says it
+        _close(sys.stderr)  # nobody is there to read it; the exit code still says it
 
 
 def _flush_or_close_stdout() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        _close_stdout()
+        _close(sys.stdout)
 
 
-def _close_stdout() -> None:
-    """Nothing more may be flushed to stdout at exit."""
+def _close(stream: TextIO) -> None:
+    """What the stream still holds may not fail when Python flushes it at exit: that would be an exit 120."""
     try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except (OSError, ValueError):
-        pass  # stdout is no file (in a test), or gone altogether
+        pass  # it is no file (in a test), or gone altogether
 
 
 if __name__ == "__main__":

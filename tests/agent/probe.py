@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from xene.engine.progress import RunProgress, begin, fold, view
+from xene.engine.folds import fold
+from xene.engine.progress import RunProgress, begin
+from xene.engine.view import view
 from xene.model import codec, ids, phases
 from xene.model.run import RunOrder
 from xene.transport import bundle, local
@@ -113,6 +115,8 @@ class Probe:
 
 
 def make_order(pipeline: dict[str, Any], **more: Any) -> RunOrder:
+    """A run of one pipeline; several at once, unless it says otherwise."""
+    pipeline = {"concurrencyPolicy": "Allow", **pipeline}
     workflow = {"spec": {"env": more.pop("workflow_env", {}), "pipelines": {"main": pipeline}}}
     spec = codec.executable_spec(workflow, "main")
     fields: dict[str, Any] = {

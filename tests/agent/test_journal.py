@@ -20,11 +20,11 @@ def begin(path: Path) -> tuple[Journal, list]:
 def test_records_are_numbered_and_read_back(tmp_path: Path) -> None:
     journal, history = begin(tmp_path / "journal")
     assert [event["type"] for event in history] == ["journal.begun"]
-    journal.append(events.run_started(2.0, "a"))
+    journal.append(events.run_freed(2.0, "a"))
     assert list(journal.read(1)) == []  # not yet durable
     assert journal.durable == 1
     journal.flush()
-    journal.append(events.run_started(3.0, "b"))
+    journal.append(events.run_freed(3.0, "b"))
     journal.flush()
     assert [(event["n"], event["run"]) for event in journal.read(1)] == [(2, "a"), (3, "b")]
     assert [event["n"] for event in journal.read(2)] == [3]
@@ -63,7 +63,7 @@ def test_a_tail_torn_at_any_byte_leaves_the_whole_records(
     whole = max(index for index, end in enumerate(ends) if end <= cut)
     assert len(history) == whole + 1
     assert os.path.getsize(path) == ends[whole]
-    again.append(events.run_started(3.0, "next"))
+    again.append(events.run_freed(3.0, "next"))
     again.flush()
     assert [event["n"] for event in again.read(0)] == list(range(1, whole + 3))
     again.close()
@@ -71,7 +71,7 @@ def test_a_tail_torn_at_any_byte_leaves_the_whole_records(
 
 def test_a_flipped_bit_ends_what_is_believed(tmp_path: Path) -> None:
     journal, _ = begin(tmp_path / "journal")
-    journal.append(events.run_started(2.0, "a"))
+    journal.append(events.run_freed(2.0, "a"))
     journal.flush()
     journal.close()
     raw = bytearray((tmp_path / "journal").read_bytes())
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_journal_is_not_written_over(tmp_path: Path) -> None:
 def test_damage_before_whole_records_is_not_cut_but_set_aside(tmp_path: Path, line: int) -> None:
     journal, _ = begin(tmp_path / "journal")
     for name in ("a", "b", "c"):
-        journal.append(events.run_started(2.0, name))
+        journal.append(events.run_freed(2.0, name))
     journal.flush()
     journal.close()
     lines = (tmp_path / "journal").read_bytes().splitlines(keepends=True)
@@ -120,12 +120,12 @@ def test_a_journal_knows_that_it_was_taken_away(tmp_path: Path) -> None:
 def test_compaction_keeps_numbers_even_when_the_last_record_goes(tmp_path: Path) -> None:
     journal, _ = begin(tmp_path / "journal")
     for name in ("a", "b", "a"):
-        journal.append(events.run_started(2.0, name))
+        journal.append(events.run_freed(2.0, name))
     journal.compact(lambda event: event["run"] == "b")
     assert [event["n"] for event in journal.read(0)] == [1, 3]
     journal.close()
     again, _ = begin(tmp_path / "journal")
-    assert again.append(events.run_started(2.0, "c"))["n"] == 5
+    assert again.append(events.run_freed(2.0, "c"))["n"] == 5
     again.close()
 
 

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
@@ -64,10 +65,23 @@ class Terminal:
         return ended
 
 
+def _control() -> None:
+    """Make stdin the controlling terminal, so that Ctrl-C on it is a signal."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def on_a_terminal(
-    command: list[str], env: dict[str, str], keys: bytes = b"", rows: int = 24
+    command: list[str],
+    env: dict[str, str],
+    keys: bytes = b"",
+    rows: int = 24,
+    after: str = "",
+    pause: float = 0.0,
 ) -> tuple[int, str]:
-    """Run `command` on a pseudo-terminal, as a user sees it; its exit code and all that was shown."""
+    """Run `command` on a pseudo-terminal, as a user sees it; its exit code and all that was shown.
+
+    `keys` are pressed once `after` is seen there, by somebody who thinks for `pause` seconds.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 100, 0, 0))
     shown = b""
@@ -78,12 +92,18 @@ def on_a_terminal(
         stderr=theirs,
         env={**env, "TERM": "xterm"},
         start_new_session=True,
+        preexec_fn=_control if after else None,
     ) as process:
         os.close(theirs)
-        os.write(ours, keys)
         try:
-            while piece := os.read(ours, 65536):
-                shown += piece
+            while True:
+                if keys and after.encode() in shown:
+                    time.sleep(pause)
+                    os.write(ours, keys)
+                    keys = b""
+                shown += (piece := os.read(ours, 65536))
+                if not piece:
+                    break
         except OSError:
             pass  # EIO: the other side has closed
         os.close(ours)

@@ -13,7 +13,7 @@ import pytest
 from tests.commands.terminal import Terminal
 from xene import cli
 from xene.model import codec
-from xene.store import db, objects, runs
+from xene.store import db, fires, objects, runs
 
 IDS = ("20261123-023000-aaaaaaaa", "20261123-023100-bbbbbbbb")
 ALPHA = {
@@ -51,7 +51,7 @@ def state(tmp_path: Path) -> Iterator[str]:
         spec = codec.executable_spec(ALPHA, "one")
         revision = objects.put_revision(conn, 1.0, spec)
         for number, run in enumerate(IDS):
-            runs.create_fire(conn, 2.0 + number, f"fire-{number}", "alpha", "manual", {})
+            fires.create(conn, 2.0 + number, f"fire-{number}", "alpha", "manual", {})
             runs.create(
                 conn, 2.0 + number, run, fire=f"fire-{number}", workflow="alpha", pipeline="one",
                 revision=revision, spec=spec, agent="local", trigger="manual", params={},

@@ -15,6 +15,17 @@ def test_a_workflow_with_its_pipelines() -> None:
     assert "0123456789ab (the agent has older)" in text
 
 
+def test_what_the_author_wrote_for_people_and_values_as_manifests_have_them() -> None:
+    row = shapes.workflow()
+    greet = row["spec"]["pipelines"]["greet"]
+    greet["description"] = "says it"
+    greet["params"] = {"loud": {"type": "boolean", "default": False}, "n": {"type": "integer", "default": 1}}
+    text = pages.workflow(row, [shapes.pipeline()], False, "what it is for")
+    assert "Description:  what it is for" in text and "Description:  says it" in text
+    assert "loud: boolean, default false\n" in text and "n: integer, default 1\n" in text
+    assert "loud=true" in pages.run(shapes.run(params={"loud": True}), shapes.NOW, False)
+
+
 def test_a_run_with_steps_exit_codes_and_outputs() -> None:
     failed = shapes.step(phase="Error", reason="StepFailed", exitCode=3, message="exit code 3")
     tasks = {

@@ -104,6 +104,23 @@ def test_ctrl_c_cancels(xene: Terminal) -> None:
     assert "cancelling; Ctrl-C again kills" in rest and "Cancelled" in rest and "Traceback" not in rest
 
 
+def test_ctrl_c_on_a_terminal_says_what_it_does_above_the_tree(xene: Terminal) -> None:
+    command = xene.command("run", workflow(xene.cwd, "echo begun; sleep 60"))
+    code, shown = on_a_terminal(command, xene.environment(), b"\x03", after="begun")
+    assert code == 130 and "cancelling; Ctrl-C again kills\r\n" in shown
+
+
+def test_each_line_names_its_pipeline_where_there_are_several(xene: Terminal) -> None:
+    path = xene.cwd / "many.yaml"
+    tasks = "{tasks: {t: {steps: [{name: s, run: echo said}]}}}"
+    path.write_text(
+        "apiVersion: xene/v1\nkind: Workflow\nmetadata: {name: many}\nspec:\n  pipelines:\n"
+        + "".join(f"    {name}: {tasks}\n" for name in "abcdef")
+    )
+    said = [line for line in xene("run", str(path), code=0).err.splitlines() if line.endswith("| said")]
+    assert sorted(said) == [f"{name}:t/s | said" for name in "abcdef"]
+
+
 def test_on_a_terminal_there_is_a_tree(xene: Terminal) -> None:
     code, shown = on_a_terminal(xene.command("run", HELLO), xene.environment())
     assert code == 0 and "✓" in shown and "greet/say | " in shown and "Traceback" not in shown

@@ -111,7 +111,9 @@ def test_logs(host: Terminal) -> None:
     assert sorted(followed.splitlines()) == sorted(whole.out.splitlines())
     assert host("logs", run, "--since", "2099-01-01T00:00:00Z", code=0).out == ""
     assert host("logs", run, "--since", "1h", code=0).out == whole.out
-    assert host("logs", run, "--attempt", "2", code=0).out == ""
+    assert host("logs", run, "--attempt", "1", code=0).out == whole.out
+    assert "has no attempt 2" in host("logs", run, "--attempt", "2", code=4).err
+    assert "--attempt" in host("logs", run, "--attempt", "0", code=2).err
     assert "did you mean 'first'" in host("logs", run, "frist", code=4).err
     assert "did you mean 'one'" in host("logs", run, "first/on", code=4).err
     assert host("logs", "nothing/at-all", code=4).out == ""

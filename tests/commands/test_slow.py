@@ -47,3 +47,25 @@ def test_on_a_terminal_it_is_a_spinner_that_goes(xene: Terminal) -> None:
     program = PROGRAM
     code, shown = on_a_terminal([sys.executable, "-c", program], xene.environment())
     assert code == 0 and "telling \\x1b[2Jthem" in shown and "\x1b[?25h" in shown
+
+
+ASKS = """
+import time
+from xene.commands import slow
+from xene.commands.call import Call
+slow.PATIENCE = 0.3
+with slow.slow(Call("/x"), "working") as notices:
+    with notices.paused():
+        print("agreed?", flush=True)
+        input()
+    print("answered", flush=True)
+    time.sleep(0.9)
+"""
+
+
+def test_a_question_is_not_painted_over(xene: Terminal) -> None:
+    """The answer comes long after the notice would have."""
+    terminal = [sys.executable, "-c", ASKS]
+    code, shown = on_a_terminal(terminal, xene.environment(), b"\n", after="agreed?", pause=0.9)
+    before, _, then = shown.partition("answered")
+    assert code == 0 and "working" not in before and "working" in then

@@ -87,3 +87,13 @@ def test_what_init_writes_is_valid(xene: Terminal) -> None:
     text = "\n".join(line[2:] for line in lines) + "\n"
     (sample.parent / "build-1.yaml").write_text(text)
     assert "1 workflow, 1 agent" in xene("validate", "demo", code=0).err
+
+
+def test_paths_that_overlap_count_once_and_names_are_unique_over_all_of_them(xene: Terminal) -> None:
+    one = manifest(xene.cwd / "m", "a")
+    ended = xene("validate", "m", "m/a.yaml", str(one), code=0)
+    assert ended.err == "no problems: 1 workflow in 1 file\n"
+    other = manifest(xene.cwd / "n", "a")
+    ended = xene("validate", "m/a.yaml", "n/a.yaml", code=3)
+    assert ended.out.startswith(f"n/{other.name}:3:18: duplicate-object: ") and "at m/a.yaml:3" in ended.out
+    assert ended.err == "error: 1 problem in 1 file\n"

@@ -142,9 +142,9 @@ def test_a_cancel_that_is_ignored_can_become_a_kill(shop: Host) -> None:
     shop.fleet["local"].play = "wait"
     (run,) = shop.fire("dig").runs
     with shop.state() as state, state.transaction() as conn:
-        from xene.store import runs
+        from xene.store import wishes
 
-        runs.wish(conn, 1.0, run, kill=False)
+        wishes.end(conn, 1.0, run, kill=False)
     row = end(shop, run, kill=True)
     assert row["phase"] == "Error"
     kinds = [message.get("kill") for message in shop.fleet["local"].heard if message["type"] == "cancel"]

@@ -19,8 +19,8 @@ def begun(pipeline: dict, **more: object) -> RunProgress:
 
 
 def rendered(run: RunProgress, **user: str):
-    task = run.by_index[0]
-    return command(run, task, task.steps[0].spec, 1, PLACES, user)
+    task = run.ordered()[0]
+    return command(run, task, task.steps[0], PLACES, user)
 
 
 def test_the_layers_override_in_the_order_of_the_spec() -> None:

@@ -19,6 +19,10 @@ from xene.plan.dispatch import (
     open_work,
     untold,
 )
+from xene.plan.orders import Answer, Cancel, Collect, Retry
+
+CANCEL, KILLING = Cancel("r", False, "Cancelled", 1), Cancel("r", True, "Cancelled", 1)
+LOG = Collect("r", 1)
 
 
 def agent(name: str = "a", **more: Any) -> AgentView:
@@ -49,20 +53,26 @@ def orders(one: RunView, **more: Any) -> Orders:
         (run(sent_journal="old"), Orders()),  # it may have started there: never again
         (run(**SENT, known=True), Orders()),
         (run(wish="cancel"), Orders()),
-        (run(**SENT, wish="cancel"), Orders(starts=("r",), cancels=(("r", False),))),
-        (run(**SENT, known=True, wish="cancel"), Orders(cancels=(("r", False),))),
+        (run(**SENT, wish="cancel"), Orders(starts=("r",), cancels=(CANCEL,))),
+        (run(**SENT, known=True, wish="cancel"), Orders(cancels=(CANCEL,))),
         (run(**SENT, known=True, wish="cancel", wish_seen="cancel"), Orders()),
-        (run(**SENT, known=True, wish="kill", wish_seen="cancel"), Orders(cancels=(("r", True),))),
+        (
+            run(**SENT, known=True, wish="kill", wish_seen="cancel"),
+            Orders(cancels=(KILLING,)),
+        ),
         (run(**SENT, known=True, wish="cancel", wish_seen="kill"), Orders()),
-        (run(**ENDED, phase="Success"), Orders(release_workspaces=("r",), collect=("r",))),
-        (run(**ENDED, phase="Success", workspace_dropped=True), Orders(collect=("r",))),
+        (run(**ENDED, phase="Success"), Orders(release_workspaces=("r",), collect=(LOG,))),
+        (run(**ENDED, phase="Success", workspace_dropped=True), Orders(collect=(LOG,))),
         (run(**ENDED, phase="Success", archived=True), Orders(release_runs=("r",))),
         (run(**ENDED, phase="Success", archived=True, released=True), Orders()),
-        (run(**ENDED, phase="Error"), Orders(collect=("r",))),
+        (run(**ENDED, phase="Error"), Orders(collect=(LOG,))),
         (run(**ENDED, phase="Error", archived=True), Orders()),
         (run(**ENDED, phase="Error", archived=True, newer_ended=True), Orders(release_runs=("r",))),
-        (run(**ENDED, phase="Error", newer_ended=True), Orders(release_workspaces=("r",), collect=("r",))),
-        (run(**ENDED, phase="Error", wish="kill"), Orders(collect=("r",))),
+        (
+            run(**ENDED, phase="Error", newer_ended=True),
+            Orders(release_workspaces=("r",), collect=(LOG,)),
+        ),
+        (run(**ENDED, phase="Error", wish="kill"), Orders(collect=(LOG,))),
     ],
 )
 def test_one_run(one: RunView, expected: Orders) -> None:
@@ -77,7 +87,11 @@ def test_what_was_said_on_this_connection_is_not_said_again() -> None:
     runs = [run("new"), run("old", **SENT, known=True, wish="kill"), run("done", **ENDED, phase="Success")]
     first = decide([agent()], [Assigned("w/p", "a", "1")], [], runs)
     assert first.orders["a"] == Orders(
-        Assignment({"w/p": "1"}, 4), ("new",), (("old", True),), (), ("done",), ("done",)
+        Assignment({"w/p": "1"}, 4),
+        ("new",),
+        cancels=(KILLING._replace(run="old"),),
+        release_workspaces=("done",),
+        collect=(LOG._replace(run="done"),),
     )
     assert first.new_holdings == (("a", "w/p"),)
     again = decide(
@@ -198,3 +212,22 @@ def test_whom_runs_need() -> None:
         "a": "has run x",
         "b": "has run y",
     }
+
+
+def test_a_run_waits_for_an_older_one_of_its_pipeline_that_goes_on_elsewhere() -> None:
+    agents = [agent("a"), agent("b")]
+    older = run("old", agent="a", sent_journal="J", known=True)
+    for policy, starts in (("Allow", ("new",)), ("Queue", ()), ("Replace", ()), ("Forbid", ())):
+        newer = run("new", agent="b", policy=policy)
+        found = decide(agents, [Assigned("w/p", "b", "1")], [Held("w/p", "b", "1")], [older, newer])
+        assert found.orders["b"].starts == starts
+
+
+def test_answers_and_retries_are_told_once_on_a_connection() -> None:
+    answer, again = Answer("r", "ship", True, "yes", 5.0), Retry("e", 2, None)
+    runs = [run(**SENT, known=True), run("e", **ENDED, phase="Error", archived=True, retry=again)]
+    first = decide([agent()], *HERE, runs, [answer]).orders["a"]
+    assert first.answers == (answer,) and first.retries == (again,)
+    assert not decide([agent(told=first)], *HERE, runs, [answer]).orders
+    later = answer._replace(at=6.0)
+    assert decide([agent(told=first)], *HERE, runs, [later]).orders["a"].answers == (later,)

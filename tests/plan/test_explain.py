@@ -158,7 +158,7 @@ def test_a_workflow_is_short_about_what_is_well() -> None:
         "    it has never run: xene run shop/build",
         "  pipeline shop/scan is NotScheduled, NoAgentMatches",
         "    there are no agents",
-        "    declare an Agent object, or take the pin away",
+        "    declare an Agent object",
         "    it has never run: xene run shop/scan",
     ]
 

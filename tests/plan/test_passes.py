@@ -89,8 +89,8 @@ class World:
                 continue
             host.told = host.told.plus(orders)
             host.inbox.append(orders)
-            for run in orders.collect:
-                self.change(run, archived=True)
+            for each in orders.collect:
+                self.change(each.run, archived=True)
             for run in orders.release_workspaces:
                 self.change(run, workspace_dropped=True)
         return bool(decisions)
@@ -215,7 +215,7 @@ class World:
                     host.note()
                     host.runs[run] = "Queued"
                     self.began[run] = self.began.get(run, 0) + 1
-            for run, kill in orders.cancels:
+            for run, kill, _, _ in orders.cancels:
                 assert run in host.runs or run in host.released, "a cancel came before its start"
                 if run not in host.runs:
                     continue

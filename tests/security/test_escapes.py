@@ -10,6 +10,7 @@ import pytest
 
 from tests.commands.terminal import Terminal, on_a_terminal
 from tests.control.conftest import Host, agent, pipeline, workflow
+from tests.instants import instant
 from tests.security.test_rogue_agents import Rogue
 from xene.control import reconcile as reconciling
 from xene.errors import NotTrusted
@@ -68,8 +69,8 @@ def prepared(host: Host, tmp_path: Path) -> str:
     host.apply(workflow("shop", {"mine": pipeline("one", params={"n": {"type": "string", "default": EVIL}})}),
                agent("rogue", home=str(tmp_path / "agent")))  # fmt: skip
     (run,) = host.fire("shop").runs
-    rogue.record(ev.task_started(1002.0, run, "one", 1))
-    rogue.record(ev.step_started(1003.0, run, "one", "s1", 1, 1, "boot", 1.0))
+    rogue.record(ev.task_started(instant(1002.0), run, "one", 1))
+    rogue.record(ev.step_started(instant(1003.0), run, "one", "s1", 1, 1))
     rogue.record(ev.step_ended(1004.0, run, "one", "s1", 1, "Error", EVIL, EVIL, 3))
     rogue.record(ev.task_ended(1005.0, run, "one", 1, "Error", EVIL, EVIL, {EVIL: EVIL}))
     rogue.logs[run] = [("one", "s1", f"{EVIL}\n".encode())]

@@ -14,6 +14,7 @@ import pytest
 
 from tests.control.conftest import Host, agent, eventually, pipeline, workflow
 from tests.control.scripted import Agent, SocketChannel
+from tests.instants import instant
 from xene.control import passes, sessions
 from xene.control import reconcile as reconciling
 from xene.control.archive import Archive
@@ -64,9 +65,9 @@ def shop(host: Host) -> Host:
 def lies(run: str) -> Iterator[dict[str, Any]]:
     """Every event there is about a run, and every kind of nonsense in every field of each."""
     honest = [
-        ev.run_started(1001.0, run),
-        ev.task_started(1002.0, run, "one", 1),
-        ev.step_started(1003.0, run, "one", "s1", 1, 1, "boot", 1.0),
+        ev.run_started(instant(1001.0), run),
+        ev.task_started(instant(1002.0), run, "one", 1),
+        ev.step_started(instant(1003.0), run, "one", "s1", 1, 1),
         ev.step_ended(1004.0, run, "one", "s1", 1, "Error", "StepFailed", "no", 3),
         ev.task_ended(1005.0, run, "one", 1, "Error", "StepFailed", "no", {"a": "b"}),
         ev.cancel_asked(1005.0, run, True),
@@ -140,7 +141,7 @@ def test_an_end_never_changes(shop: Host) -> None:
 
 def test_attempts_make_rows_and_are_counted(shop: Host) -> None:
     (run,) = shop.fire("shop").runs
-    tell(shop.fleet["rogue"], [ev.task_started(1002.0, run, "one", n + 1) for n in range(3000)])
+    tell(shop.fleet["rogue"], [ev.task_started(instant(1002.0), run, "one", n + 1) for n in range(3000)])
     reconcile(shop)
     assert counted(shop)["task_attempts"] == record.ATTEMPTS
 

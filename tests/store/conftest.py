@@ -8,7 +8,7 @@ from typing import Any, Iterator
 import pytest
 
 from xene.model import codec
-from xene.store import agents, db, objects, runs
+from xene.store import agents, db, fires, objects, runs
 
 RUN = "20261123-023000-k7q2m4xa"
 
@@ -60,6 +60,7 @@ class Filled:
         workflow: str = "shop",
         pipeline: str = "build",
         tasks: dict[str, list[str]] | None = None,
+        pipeline_spec: dict[str, Any] | None = None,
         agent: str = "local",
         journal: str | None = "J",
         now: float = 100.0,
@@ -67,11 +68,11 @@ class Filled:
         """A run that was sent to `journal` (None: never sent)."""
         shape = {name: {"steps": [{"name": step, "run": "x"} for step in steps]} for name, steps in
                  (tasks or {"one": ["s"]}).items()}  # fmt: skip
-        spec = {"pipeline": {"tasks": shape}}
+        spec = {"pipeline": pipeline_spec or {"tasks": shape}}
         with self.state.transaction() as conn:
             revision = objects.put_revision(conn, now, spec)
             fire = "f-" + run
-            runs.create_fire(conn, now, fire, workflow, "manual", {})
+            fires.create(conn, now, fire, workflow, "manual", {})
             runs.create(
                 conn, now, run, fire=fire, workflow=workflow, pipeline=pipeline, revision=revision, spec=spec,
                 agent=agent, trigger="manual", params={},

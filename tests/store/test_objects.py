@@ -9,7 +9,7 @@ import pytest
 from tests.store.conftest import RUN, Filled, agent, workflow
 from xene.errors import NotFound
 from xene.model import codec
-from xene.store import agents, objects, runs, views
+from xene.store import agents, objects, runs, views, wishes
 
 
 def one(name: str, *steps: str, **placement: Any) -> dict[str, Any]:
@@ -132,12 +132,12 @@ def test_trust(filled: Filled) -> None:
 def test_wishes(filled: Filled) -> None:
     filled.run()
     with filled.state.transaction() as conn:
-        assert runs.wish(conn, 1, RUN, kill=False)
-        assert runs.wish(conn, 1, RUN, kill=True)
-        assert runs.wish(conn, 1, RUN, kill=False)
+        assert wishes.end(conn, 1, RUN, kill=False)
+        assert wishes.end(conn, 1, RUN, kill=True)
+        assert wishes.end(conn, 1, RUN, kill=False)
         assert runs.unsettled(conn)[0].wish == "kill"
         runs.end(conn, 2, RUN, "Cancelled", "it had not started", log="gone")
-        assert not runs.wish(conn, 3, RUN, kill=True)
+        assert not wishes.end(conn, 3, RUN, kill=True)
 
 
 def test_an_ended_run_is_settled_when_archived_and_released(filled: Filled) -> None:

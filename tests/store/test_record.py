@@ -8,18 +8,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.engine.test_advance import Simulation, pipelines
+from tests.instants import instant
 from tests.store.conftest import RUN, Filled
 from xene.engine import progress
+from xene.engine.again import to_repeat
+from xene.engine.folds import fold
+from xene.engine.view import view
 from xene.model import events as ev
 from xene.model import phases
 from xene.model.run import RunOrder
-from xene.store import agents, runs, views
+from xene.store import agents, runs, views, wishes
 
 STORY = [
     ev.run_accepted(110, RUN, {}),
-    ev.run_started(111, RUN),
-    ev.task_started(112, RUN, "one", 1),
-    ev.step_started(113, RUN, "one", "s", 1, 1, "boot", 5.0),
+    ev.run_started(instant(111), RUN),
+    ev.task_started(instant(112), RUN, "one", 1),
+    ev.step_started(instant(113), RUN, "one", "s", 1, 1),
     ev.step_ended(114, RUN, "one", "s", 1, "Error", "StepFailed", "exit code 3", 3, {}),
     ev.task_ended(115, RUN, "one", 1, "Error", "StepFailed", "step s failed"),
     ev.run_stopping(116, RUN),
@@ -83,7 +88,7 @@ def test_the_end_never_changes(told: Filled) -> None:
     told.report(*STORY)
     before = get(told)
     told.report(
-        ev.task_started(300, RUN, "one", 1),
+        ev.task_started(instant(300), RUN, "one", 1),
         ev.step_ended(301, RUN, "one", "s", 1, "Success", exit_code=0),
         ev.task_ended(302, RUN, "one", 1, "Success"),
         ev.run_ended(303, RUN, "Success"),
@@ -98,7 +103,7 @@ def test_the_end_of_a_task_never_changes_while_the_run_goes_on(told: Filled) -> 
     told.report(
         ev.task_ended(302, RUN, "one", 1, "Success"),
         ev.step_ended(301, RUN, "one", "s", 1, "Success", exit_code=0),
-        ev.step_started(301, RUN, "one", "s", 1, 9, "boot", 1.0),
+        ev.step_started(instant(301), RUN, "one", "s", 1, 9),
         first=50,
     )
     assert get(told) == before
@@ -202,23 +207,74 @@ def stories(draw: Any) -> list[dict[str, Any]]:
         for step in steps:
             lane += [("step.started", task, step), ("step.ended", task, step)]
         lanes.append([*lane, ("task.ended", task, "")])
-    story = [ev.run_started(at, RUN)]
+    story = [ev.run_started(instant(at), RUN)]
     while any(lanes):
         lane = draw(st.sampled_from([each for each in lanes if each]))
         kind, task, step = lane.pop(0)
         at += 1
         phase = draw(st.sampled_from(["Success", "Error"]))
         if kind == "task.started":
-            story.append(ev.task_started(at, RUN, task, 1))
+            story.append(ev.task_started(instant(at), RUN, task, 1))
         elif kind == "step.started":
             sequence += 1
-            story.append(ev.step_started(at, RUN, task, step, 1, sequence, "b", at))
+            story.append(ev.step_started(instant(at), RUN, task, step, 1, sequence))
         elif kind == "step.ended":
             story.append(ev.step_ended(at, RUN, task, step, 1, phase, None, None, 0, {"k": "v"}))
         else:
             story.append(ev.task_ended(at, RUN, task, 1, phase, "Why", "words", {"k": "v"}))
     story += [ev.run_stopping(at + 1, RUN), ev.run_ended(at + 2, RUN, "Success")]
     return story[: draw(st.integers(0, len(story)))]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pipeline=pipelines(), data=st.data())
+def test_rows_agree_with_the_engines_fold_of_any_run(
+    filled: Filled, pipeline: dict[str, Any], data: st.DataObject
+) -> None:
+    """The whole language: what a run did, told in batches cut anywhere, is what the state shows. And retried."""
+    simulation = Simulation(pipeline, RUN)
+    simulation.play(data)
+    told = list(simulation.journal)
+    with filled.state.transaction() as conn:
+        conn.execute("DELETE FROM runs")
+        conn.execute("DELETE FROM fires")
+    filled.hear(journal="first")
+    filled.hear(journal="J")
+    filled.run(pipeline_spec=pipeline)
+    heard = tell(filled, data, told, 0)
+    assert_alike(filled, simulation)
+    again = to_repeat(simulation.run, None)
+    if not again:
+        return
+    with filled.state.transaction() as conn:
+        wishes.retry(conn, 5.0, RUN, 2, None)
+    simulation.record(ev.run_retried(simulation.now.at, RUN, 2, again))
+    simulation.record(ev.run_started(simulation.now, RUN))
+    simulation.play(data)
+    tell(filled, data, simulation.journal[len(told) :], heard)
+    assert_alike(filled, simulation)
+
+
+def tell(filled: Filled, data: st.DataObject, story: list[dict[str, Any]], heard: int) -> int:
+    """Report the events in batches; give how many were heard by then."""
+    at = 0
+    while at < len(story):
+        more = data.draw(st.integers(1, len(story)))
+        batch = [ev.public(dict(event)) for event in story[at : at + more]]
+        filled.report(*batch, first=heard + at + 1)
+        at += more
+    return heard + len(story)
+
+
+def assert_alike(filled: Filled, simulation: Simulation) -> None:
+    run, state = get(filled), simulation.run
+    assert (run["phase"], run["reason"], run["attempt"]) == (state.phase, state.reason, state.attempt)
+    expected = view(state)
+    assert list(run["tasks"]) == list(expected)
+    for name, task in expected.items():
+        if name in state.tasks and state.tasks[name].is_sum:  # its own attempts are those of its instances
+            task = {**task, "attempts": [], "attempt": run["tasks"][name]["attempt"]}
+        assert run["tasks"][name] == task, (name, run["tasks"][name], task)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -243,7 +299,7 @@ def test_rows_agree_with_the_engines_fold(
     order = RunOrder(RUN, "w", "p", "r", {"pipeline": {"tasks": shape}}, {}, "manual", 0, "local", {}, {})
     state = progress.begin(ev.run_accepted(0, RUN, order.to_json()))
     for event in story:
-        progress.fold(state, event)
+        fold(state, event)
     run = get(filled)
     assert run["phase"] == state.phase
-    assert run["tasks"] == progress.view(state)
+    assert run["tasks"] == view(state)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from tests.instants import instant
 from tests.store.conftest import RUN, Filled, agent, workflow
 from xene.errors import NotFound
 from xene.model import events as ev
 from xene.store import agents as agent_rows
-from xene.store import run_views, views
+from xene.store import run_views, views, wishes
 from xene.store import runs as run_rows
 
 
@@ -58,7 +59,7 @@ def test_an_agent_in_full(shop: Filled) -> None:
     first, second = ids(2)
     shop.run(first)
     shop.run(second)
-    shop.report(ev.run_started(5, first))
+    shop.report(ev.run_started(instant(5), first))
     with shop.state.transaction() as conn:
         run_rows.lost_sight(conn, 6, "local")
     (row,) = views.agents(shop.state)
@@ -81,7 +82,7 @@ def test_filters_of_runs(shop: Filled) -> None:
     names = ids(6)
     for number, name in enumerate(names):
         shop.run(name, workflow="shop" if number % 2 else "shed", now=100.0 + number)
-    shop.report(ev.run_started(5, names[0]), ev.run_ended(6, names[0], "Error", "X"))
+    shop.report(ev.run_started(instant(5), names[0]), ev.run_ended(6, names[0], "Error", "X"))
 
     def found(**filters: Any) -> list[str]:
         return [row["id"] for row in views.runs(shop.state, **filters)]
@@ -137,6 +138,13 @@ def test_names_of_no_run(shop: Filled, text: str, message: str) -> None:
     with pytest.raises(NotFound, match=message) as caught:
         views.resolve_run(shop.state, text)
     assert caught.value.hint
+
+
+def test_of_a_beginning_of_many_runs_only_some_are_named(shop: Filled) -> None:
+    for name in ids(9):
+        shop.run(name)
+    with pytest.raises(NotFound, match=", ".join(ids(5)) + " and more$"):
+        views.resolve_run(shop.state, "2026")
 
 
 def test_names_of_pipelines(shop: Filled) -> None:
@@ -222,15 +230,15 @@ def test_writes_use_an_index(shop: Filled) -> None:
 
     def write() -> None:
         shop.report(
-            ev.run_started(5, RUN), ev.task_started(5, RUN, "one", 1),
-            ev.step_started(5, RUN, "one", "s", 1, 1, "b", 1.0),
+            ev.run_started(instant(5), RUN), ev.task_started(instant(5), RUN, "one", 1),
+            ev.step_started(instant(5), RUN, "one", "s", 1, 1),
             ev.step_ended(5, RUN, "one", "s", 1, "Success"), ev.task_ended(5, RUN, "one", 1, "Success"),
             ev.assigned(5, {"a/b": "c"}, ["d/e"], None),
         )  # fmt: skip
         with shop.state.transaction() as conn:
             run_rows.lost_sight(conn, 5, "local")
             run_rows.back_in_sight(conn, 5, "local")
-            run_rows.wish(conn, 5, RUN, kill=True)
+            wishes.end(conn, 5, RUN, kill=True)
             run_rows.end(conn, 6, RUN, "X", "y", log="gone")
             run_rows.archived(conn, RUN, "gone")
             run_rows.released(conn, RUN)

@@ -23,12 +23,13 @@ from xene.agent.complaints import complain, complain_of_bug
 from xene.agent.facts import boot_id
 from xene.agent.greeting import Greeting, Successor, no_room
 from xene.agent.home import Home
+from xene.agent.incoming import Incoming
 from xene.agent.journal import open_journal
 from xene.agent.ledger import Ledger
 from xene.agent.requests import Requests
 from xene.agent.work import Work
 from xene.agent.workspace import Trash
-from xene.engine.advance import Clock
+from xene.engine.clock import Clock
 from xene.model import events
 from xene.model.events import Event
 from xene.wire import messages
@@ -40,7 +41,9 @@ RETRY_PAUSE = 1.0  # seconds until a journal that could not be written is tried 
 COMPLAINTS_KEPT = 256 * 1024  # bytes of daemon.log
 MAX_CLIENTS = 64
 
-_MOVES = frozenset({"task.started", "step.started", "step.ended", "task.ended"})
+_MOVES = frozenset(
+    {"task.started", "step.started", "step.ended", "task.ended", "retry.planned", "task.stopping"}
+)
 
 
 class Daemon:
@@ -66,9 +69,17 @@ class Daemon:
         journal.outlives_host = not tethered
         self.ledger = Ledger(journal, history)
         self.work = Work(
-            home, self.ledger, self.record, self.clock, umask, self._watch, self._unwatch, Trash(home)
+            home,
+            self.ledger,
+            self.record,
+            self.clock,
+            umask,
+            self._watch,
+            self._unwatch,
+            Trash(home),
+            os.path.join(home.code, version),
         )
-        self.requests = Requests(self.ledger, self.work, self.record, self.clock)
+        self.requests = Requests(self.ledger, self.work, self.record, self.clock, Incoming(home.incoming))
         self.greeting = Greeting(home, version, self.boot, journal, self.requests.epoch_holds)
 
     @property
@@ -113,7 +124,7 @@ class Daemon:
 
     def greet(self, sock: socket.socket, hello: Dict[str, Any]) -> None:
         """Go on with a connection, and its hello, that the code before this one had accepted."""
-        self._heard(self._welcome(sock), hello)
+        self._heard(self._welcome(sock), hello, b"")
 
     def clock(self) -> Clock:
         """Now, in the readings that decisions want."""
@@ -297,7 +308,7 @@ class Daemon:
         self.clients.remove(client)
         self.selector.unregister(client.sock)
 
-    def _heard(self, client: Client, message: Dict[str, Any]) -> None:
+    def _heard(self, client: Client, message: Dict[str, Any], blob: bytes) -> None:
         if message.get("type") == "hello":
             try:
                 full = self._retry_at is not None
@@ -308,4 +319,4 @@ class Daemon:
         if message.get("type") == "stop" and client.role is not None:
             self.leaving = True
             return None
-        return self.requests.answer(client, message)
+        return self.requests.answer(client, message, blob)

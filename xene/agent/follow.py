@@ -38,30 +38,30 @@ class Follow:
     def pump(self) -> Iterator[Frame]:
         """The next pieces; the last frame is `followed`. The caller stops asking when its buffer is full."""
         ended = self._run.ended  # asked before the files are: what ends now is read next time
-        for seq, task, step in self._files():
+        for seq, task, step, attempt in self._files():
             if ended or seq not in self._settled:
-                over = step.phase != phases.RUNNING
-                yield from self._pieces(seq, task, step)
+                over = step.seq != seq or step.phase != phases.RUNNING
+                yield from self._pieces(seq, task, step, attempt)
                 if over:
                     self._settled.add(seq)
         if ended or not self.live:
             self.finished = True
             yield messages.followed(self.id, self._run.order.id, self._sizes()), b""
 
-    def _files(self) -> List[Tuple[int, TaskProgress, StepProgress]]:
+    def _files(self) -> List[Tuple[int, TaskProgress, StepProgress, int]]:
         return [
-            (seq, task, step)
-            for seq, (task, step) in sorted(self._run.by_seq.items())
-            if self._task in (None, task.name)
+            (seq, task, step, attempt)
+            for seq, (task, step, attempt) in sorted(self._run.by_seq.items())
+            if self._task in (None, task.name, task.parent and task.parent.name)
             and self._step in (None, step.spec.name)
-            and self._attempt in (None, step.attempt)
+            and self._attempt in (None, attempt)
         ]
 
-    def _path(self, seq: int, task: TaskProgress, step: StepProgress) -> str:
-        return self._directory.log(seq, task.name, step.spec.name, step.attempt or 1)
+    def _path(self, seq: int, task: TaskProgress, step: StepProgress, attempt: int) -> str:
+        return self._directory.log(seq, task.name, step.spec.name, attempt)
 
-    def _pieces(self, seq: int, task: TaskProgress, step: StepProgress) -> Iterator[Frame]:
-        path = self._path(seq, task, step)
+    def _pieces(self, seq: int, task: TaskProgress, step: StepProgress, attempt: int) -> Iterator[Frame]:
+        path = self._path(seq, task, step, attempt)
         size = _size(path)
         if size is None:
             return
@@ -73,7 +73,7 @@ class Follow:
             if not piece:
                 return
             self._offsets[seq] += len(piece)
-            names = (task.name, step.spec.name, step.attempt or 1)
+            names = (task.name, step.spec.name, attempt)
             yield messages.log(self.id, self._run.order.id, *names, seq, offset, size), piece
 
     def _sizes(self) -> List[Dict[str, Any]]:
@@ -81,11 +81,11 @@ class Follow:
             {
                 "task": task.name,
                 "step": step.spec.name,
-                "attempt": step.attempt,
+                "attempt": attempt,
                 "seq": seq,
-                "size": _size(self._path(seq, task, step)),
+                "size": _size(self._path(seq, task, step, attempt)),
             }
-            for seq, task, step in self._files()
+            for seq, task, step, attempt in self._files()
         ]
 
 

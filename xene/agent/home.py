@@ -30,6 +30,7 @@ class Home:
         self.journal = os.path.join(path, "journal")
         self.wrapper = os.path.join(path, "step.sh")
         self.runs = os.path.join(path, "runs")
+        self.incoming = os.path.join(path, "incoming")  # artifacts of other pipelines, by their sha256
 
     def run(self, run: str) -> str:
         """The directory of a run."""

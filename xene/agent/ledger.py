@@ -11,22 +11,27 @@ from typing import Dict, List
 from xene.agent.facts import cpus
 from xene.agent.journal import Journal
 from xene.engine.admission import admit
-from xene.engine.progress import RunProgress, begin, fold
+from xene.engine.folds import fold
+from xene.engine.progress import RunProgress, begin
 from xene.errors import Storage
 from xene.model.events import Event
+from xene.model.workflow import ALLOW
 
 COMPACT_ABOVE = 4 * 1024 * 1024  # bytes of journal
 REMEMBERED = 10_000  # released runs of which the journal keeps that they were here
 
 
 class Ledger:
-    """`runs` are those that control has not released, oldest first; `queue` those of them not started."""
+    """`runs` are those that control has not released, oldest first; `queue` those of them that want capacity."""
 
     def __init__(self, journal: Journal, history: List[Event]) -> None:
         self.journal = journal
         self.runs: Dict[str, RunProgress] = {}
         self.queue: Dict[str, int] = {}  # id -> size
         self.active: Dict[str, int] = {}  # id -> size of those that hold capacity
+        self.open: Dict[
+            str, Dict[str, None]
+        ] = {}  # WORKFLOW/PIPELINE -> its runs that have not ended, in order
         self.assignments: Dict[str, str] = {}
         self.capacity = cpus()
         self.epoch = 0
@@ -41,8 +46,17 @@ class Ledger:
         return event
 
     def admissible(self) -> List[str]:
-        """The queued runs that may start now."""
-        return admit(self.queue.items(), sum(self.active.values()), self.capacity)
+        """The queued runs that may start, or go on, now."""
+        ready = [item for item in self.queue.items() if self._may_start(self.runs[item[0]])]
+        return admit(ready, sum(self.active.values()), self.capacity)
+
+    def _may_start(self, run: RunProgress) -> bool:
+        """Whether nothing but capacity keeps it: no secret that is not here, no earlier run of its pipeline."""
+        if run.held is not None:
+            return False
+        if run.paused or run.pipeline.concurrency_policy == ALLOW:
+            return True
+        return next(iter(self.open[run.key])) == run.order.id
 
     def compact_if_large(self) -> None:
         """Drop what nobody needs any more, when the journal has grown."""
@@ -85,7 +99,7 @@ class Ledger:
         if kind == "run.accepted":
             run = begin(event)
             self.runs[run.order.id] = run
-            self.queue[run.order.id] = run.order.spec.get("size", 1)
+            self._wants_capacity(run)
         elif kind == "assigned":
             self.assignments.update(event["set"])
             for key in event["gone"]:
@@ -100,11 +114,31 @@ class Ledger:
         name = event["run"]
         if name not in self.runs:
             return  # it was released, and this is an older record of it
-        fold(self.runs[name], event)
-        if kind == "run.started":
-            self.active[name] = self.queue.pop(name)
-        elif kind == "run.ended":
+        run = self.runs[name]
+        fold(run, event)
+        if kind in ("run.started", "run.resumed"):
+            self.active[name] = self.queue.pop(name, run.size)
+        elif kind == "run.waiting":
             self.active.pop(name, None)
-            self.queue.pop(name, None)
+        elif kind == "approval.answered" and run.paused:
+            self.queue = {name: run.size, **self.queue}  # it was here before those that wait
+        elif kind == "run.ended":
+            self._no_longer_open(run)
+        elif kind == "run.retried":
+            self._wants_capacity(run)
         elif kind == "run.released":
+            self._no_longer_open(run)
             del self.runs[name]
+
+    def _wants_capacity(self, run: RunProgress) -> None:
+        self.queue[run.order.id] = run.size
+        self.open.setdefault(run.key, {})[run.order.id] = None
+
+    def _no_longer_open(self, run: RunProgress) -> None:
+        name = run.order.id
+        self.active.pop(name, None)
+        self.queue.pop(name, None)
+        others = self.open.get(run.key, {})
+        others.pop(name, None)
+        if not others:
+            self.open.pop(run.key, None)

@@ -88,6 +88,23 @@ def start(launch: Launch, wrapper: str, umask: int) -> int:
     )
 
 
+def spawn(argv: List[str], log: str, env: Mapping[str, str]) -> int:
+    """Start a helper of the daemon, what it prints into a new `log`; its pid. Raises OSError."""
+    return os.posix_spawn(
+        argv[0],
+        argv,
+        env,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_RESET,
+    )
+
+
 def claim(base: str) -> Optional[Process]:
     """The wrapper that has claimed the step; None where none has, or has not yet said who it is."""
     lines = _step_file(base)

@@ -19,10 +19,19 @@ STUBBORN_AFTER = 10.0  # seconds
 
 
 class Stopping:
-    """`find` gives what is left of the tree; `grace` is in seconds, 0 kills at once; times are CLOCK_BOOTTIME."""
+    """`find` gives what is left of the tree, `send` signals it; `grace` is in seconds, 0 kills at once.
 
-    def __init__(self, find: Callable[[], Set[Process]], grace: float, now: float) -> None:
-        self._find = find
+    Times are CLOCK_BOOTTIME.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Set[Process]],
+        grace: float,
+        now: float,
+        send: Callable[[Set[Process], int], None] = process.send,
+    ) -> None:
+        self._find, self._send = find, send
         self._pause = FIRST_LOOK
         self.kill_at = now + grace
         self.next_at = now
@@ -43,11 +52,11 @@ class Stopping:
             return False
         self._nothing = False
         if now >= self.kill_at:
-            process.send(left, signal.SIGKILL)
+            self._send(left, signal.SIGKILL)
         else:
             fresh = left - self._asked
-            process.send(fresh, signal.SIGTERM)
-            process.send(fresh, signal.SIGCONT)
+            self._send(fresh, signal.SIGTERM)
+            self._send(fresh, signal.SIGCONT)
             self._asked |= fresh
         self.next_at = now + self._pause
         slowest = STUBBORN_LOOK if now > self.kill_at + STUBBORN_AFTER else SLOWEST_LOOK

@@ -13,22 +13,23 @@ from xene.agent import process
 from xene.agent.complaints import complain, complain_of_bug
 from xene.agent.facts import user_environment
 from xene.agent.home import Home, write_whole
+from xene.agent.launching import Launching, grace_of
 from xene.agent.ledger import Ledger
-from xene.agent.process import WRAPPER, Launch
+from xene.agent.process import WRAPPER
+from xene.agent.results import Result, result_of
 from xene.agent.spares import Spares
 from xene.agent.steps import TIMEOUT_CODE, End, Steps
 from xene.agent.sweeps import Sweeps, kill_all
-from xene.agent.workspace import RunDirectory, Trash, argv, read_output, working_directory
-from xene.engine.advance import Clock, advance, done, ending
-from xene.engine.environment import command
+from xene.agent.workspace import RunDirectory, Trash
+from xene.engine.advance import advance, done, ending
+from xene.engine.clock import Clock
 from xene.engine.expressions import ExpressionError
-from xene.engine.outputs import MAX_BYTES, parse_outputs
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
+from xene.engine.timers import next_due
 from xene.model import events, phases
 from xene.model.events import Event
 
 ROOM_PAUSE = 1.0  # seconds until a step that found no room (disk, processes, memory) is tried again
-CANCELLED = "the run was cancelled"
 SAID_MOST = 4000  # characters of an event's message
 
 # What may well pass: nothing of the step was run, and it is not the step's fault.
@@ -48,13 +49,15 @@ class Work:
         watch: Callable[[int, Callable[[], None]], None],
         unwatch: Callable[[int], None],
         trash: Trash,
+        code: str,
     ) -> None:
         self._home, self._ledger, self._record, self._clock = home, ledger, record, clock
         self._trash = trash
-        self._user_env = user_environment()
         self._touched: Dict[str, None] = {}
         self._directories: Dict[str, RunDirectory] = {}
         self._spares = Spares(os.path.join(home.path, "spare"))
+        self._launching = Launching(code, home.incoming, user_environment(), self._spares)
+        self._due: Dict[str, float] = {}  # runs in which something follows at a reading of CLOCK_BOOTTIME
         self._acts: List[Callable[[], None]] = []
         self._sweeps = Sweeps()
         self._delayed: Dict[
@@ -80,7 +83,9 @@ class Work:
     def decide(self) -> None:
         """Record what follows from what happened; the acts of it wait for `act`."""
         for name in self._ledger.admissible() if self._ledger.queue else ():
-            self._record(events.run_started(self._clock().at, name))
+            paused = self._ledger.runs[name].paused
+            begin = events.run_resumed if paused else events.run_started
+            self._record(begin(self._clock(), name))
             self.touch(name)
         while self._touched:
             name, _ = self._touched.popitem()
@@ -96,10 +101,26 @@ class Work:
                 break
             for event in found:
                 self._record(event)
-                if event["type"] == "step.started":
-                    self._acts.append(lambda seq=event["seq"]: self._start(run, seq))  # type: ignore[misc]
+                self._intend(run, event)
+        self._set_alarm(run, now)
         if done(run) and run.order.id not in self._sweeps:
             self._acts.append(lambda: self._sweep(run))
+
+    def _intend(self, run: RunProgress, event: Event) -> None:
+        """What is to be done about an event, once it is durable."""
+        if event["type"] == "step.started":
+            seq = event["seq"]
+            self._acts.append(lambda: self._start(run, seq))
+        elif event["type"] == "task.stopping":
+            task = run.tasks[event["task"]]
+            self._acts.append(lambda: self._stop_task(run, task))
+
+    def _set_alarm(self, run: RunProgress, now: Clock) -> None:
+        at = next_due(run, now)
+        if at is None:
+            self._due.pop(run.order.id, None)
+        else:
+            self._due[run.order.id] = at
 
     def act(self) -> bool:
         """Carry out what was decided. False when there was nothing, and nothing was recorded on the way."""
@@ -118,27 +139,30 @@ class Work:
             if now >= at:
                 del self._delayed[key]
                 self._start(self._ledger.runs[key[0]], key[1])
+        for name in [name for name, at in self._due.items() if now >= at]:
+            del self._due[name]
+            self.touch(name)
         self._sweeps.tick(now)
 
     def next_at(self) -> Optional[float]:
         """When `tick` has something to do, on CLOCK_BOOTTIME."""
-        times = [*self._sweeps.times(), *self._delayed.values()]
+        times = [*self._sweeps.times(), *self._delayed.values(), *self._due.values()]
         step = self.steps.next_at()
         return min(times if step is None else [*times, step], default=None)
 
     # -- steps
 
     def _start(self, run: RunProgress, seq: int) -> None:
-        task, step = run.by_seq[seq]
+        task, step, _ = run.by_seq[seq]
         key = (run.order.id, seq)
         late = _deadline(step)
-        if run.cancel_asked:
-            return self._step_ended(End(key, None, phases.CANCELLED, "cancelled before it was started"))
+        if task.stop is not None:
+            return self._step_ended(End(key, None, task.stop[0], f"{task.stop[1]} before it was started"))
         if late is not None and self._clock().up >= late:
             return self._step_ended(End(key, TIMEOUT_CODE, phases.TIMEOUT, "timed out before it was started"))
         try:
-            launch = self._launch(run, task, step)
-            self.steps.start(key, launch, step.spec.grace_period, late)
+            launch = self._launching.launch(run, task, step, self.directory(run.order.id))
+            self.steps.start(key, launch, grace_of(run, task, step), late)
         except ExpressionError as error:
             self._step_ended(End(key, None, phases.EXPRESSION_FAILED, error.message))
         except NotADirectoryError as error:
@@ -159,38 +183,25 @@ class Work:
         complain(f"step {key[1]} of run {key[0]} waits: {error}")
         self._delayed[key] = self._clock().up + ROOM_PAUSE
 
-    def _launch(self, run: RunProgress, task: TaskProgress, step: StepProgress) -> Launch:
-        home = self.directory(run.order.id)
-        home.make()
-        places, base, attempt = home.places(step.seq), home.base(step.seq), step.attempt or 1
-        ready = command(run, task, step.spec, attempt, places, self._user_env)
-        where = working_directory(ready, places)
-        log = home.log(step.seq, task.name, step.spec.name, attempt)
-        self._spares.give(log)
-        return Launch(base, log, where, argv(ready, base, where), ready.env)
-
     def _step_ended(self, end: End) -> None:
         run = self._ledger.runs[end.key[0]]
-        task, step = run.by_seq[end.key[1]]
-        reason, message, outputs = end.reason, end.message, None
-        if reason is None:
-            try:
-                data = read_output(self.directory(run.order.id).places(step.seq).output, MAX_BYTES)
-                outputs = None if data is None else parse_outputs(data)
-            except (OSError, ValueError) as error:
-                reason, message = phases.OUTPUT_INVALID, str(error)
+        task, step, attempt = run.by_seq[end.key[1]]
+        result = Result(end.reason, end.message)
+        if end.reason is None or step.internal:
+            result = result_of(step, self.directory(run.order.id), result)
         self._record(
             events.step_ended(
                 self._clock().at if end.at is None else end.at,
                 run.order.id,
                 task.name,
                 step.spec.name,
-                step.attempt or 1,
-                phases.ERROR if reason else phases.SUCCESS,
-                reason,
-                message and message[:SAID_MOST],
+                attempt,
+                phases.ERROR if result.reason else phases.SUCCESS,
+                result.reason,
+                result.message and result.message[:SAID_MOST],
                 end.exit_code,
-                outputs,
+                result.outputs,
+                result.artifacts,
             )
         )
         self.touch(run.order.id)
@@ -198,9 +209,14 @@ class Work:
     # -- ends
 
     def cancel(self, run: str) -> None:
-        """A wish to cancel was recorded: stop the steps once it is durable."""
+        """A wish to cancel was recorded: the engine says what stops; a kill hastens what is stopping already."""
         self.touch(run)
-        self._acts.append(lambda: self._stop_all(self._ledger.runs[run]))
+        self._acts.append(lambda: self._hasten(self._ledger.runs[run]))
+
+    def begin_again(self, run: str) -> None:
+        """An ended run is to be retried: what its directory was made of is looked at anew."""
+        self._directories.pop(run, None)
+        self.touch(run)
 
     def open_runs(self) -> List[RunProgress]:
         """The runs that have not ended."""
@@ -215,17 +231,24 @@ class Work:
                 self.cancel(run.order.id)
         return bool(open_runs)
 
-    def _stop_all(self, run: RunProgress) -> None:
-        for key in [key for key in self._delayed if key[0] == run.order.id]:
-            self._delayed[key] = 0.0
-        for key in [key for key in self.steps.live if key[0] == run.order.id]:
-            self._stop(run, key)
+    def _hasten(self, run: RunProgress) -> None:
         if run.kill_asked:
-            self._sweeps.hasten(run.order.id, self._clock().up)
+            now = self._clock().up
+            for key in [key for key, live in self.steps.live.items() if key[0] == run.order.id]:
+                if self.steps.live[key].stopping is not None:
+                    self.steps.stop(key, phases.CANCELLED, "", now, 0.0)
+            self._sweeps.hasten(run.order.id, now)
 
-    def _stop(self, run: RunProgress, key: tuple[str, int]) -> None:
+    def _stop_task(self, run: RunProgress, task: TaskProgress) -> None:
+        """Its step, if one runs or waits for room, is stopped for the reason that is on record."""
+        step = task.running_step
+        if step is None or task.stop is None:
+            return
+        key = (run.order.id, step.seq)
+        if key in self._delayed:
+            self._delayed[key] = 0.0
         grace = 0.0 if run.kill_asked else None
-        self.steps.stop(key, phases.CANCELLED, CANCELLED, self._clock().up, grace)
+        self.steps.stop(key, *task.stop, self._clock().up, grace)
 
     def _sweep(self, run: RunProgress) -> None:
         """End what steps left running, then the run. Where this daemon has no unknown child, nothing is left."""
@@ -268,11 +291,10 @@ class Work:
             self._recovered[run.order.id] = None
             self.touch(run.order.id)
             for task in list(run.running.values()):
-                step = task.steps[min(task.at_step, len(task.steps) - 1)]
-                if step.phase == phases.RUNNING:
-                    self._recover_step(run, step)
+                if task.running_step is not None:
+                    self._recover_step(run, task, task.running_step)
 
-    def _recover_step(self, run: RunProgress, step: StepProgress) -> None:
+    def _recover_step(self, run: RunProgress, task: TaskProgress, step: StepProgress) -> None:
         key = (run.order.id, step.seq)
         now = self._clock()
         if step.boot != now.boot:
@@ -281,10 +303,9 @@ class Work:
         base = self.directory(run.order.id).base(step.seq)
         late = _deadline(step)
         why = (phases.TIMEOUT, "timed out") if late is not None and now.up >= late else None
-        why = (phases.CANCELLED, CANCELLED) if run.cancel_asked else why
-        if self.steps.adopt(key, base, step.spec.grace_period, late, why):
-            if run.cancel_asked:
-                self._stop(run, key)
+        why = task.stop or why
+        if self.steps.adopt(key, base, grace_of(run, task, step), late, why):
+            self._stop_task(run, task)
             return None
         self._acts.append(lambda: self._start(run, step.seq))
         return None

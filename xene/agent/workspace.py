@@ -9,6 +9,7 @@ from typing import Dict, List, Optional
 from xene.agent.complaints import complain
 from xene.agent.home import Home
 from xene.engine.environment import Command, Places
+from xene.model.ids import file_safe
 
 _SHELLS = {
     "sh": ("/bin/sh", "-eu"),
@@ -45,7 +46,11 @@ class RunDirectory:
 
     def log(self, seq: int, task: str, step: str, attempt: int) -> str:
         """The log of a step attempt; the archive on the control host uses the same names."""
-        return f"{self.logs}/{seq:04d}.{task}.{step}.{attempt}.log"
+        return f"{self.logs}/{seq:04d}.{file_safe(task)}.{step}.{attempt}.log"
+
+    def artifact(self, task: str, name: str) -> str:
+        """Where an artifact of a task is kept."""
+        return f"{self.artifacts}/{file_safe(task)}.{file_safe(name)}.tar"
 
     def places(self, seq: int) -> Places:
         """What a step attempt is told of."""

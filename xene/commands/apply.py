@@ -68,7 +68,8 @@ def apply(
         source=source,
     )
     repository = manifests.read(call, path, control.known(place))
-    found = control.preview(place, repository, options)
+    with slow(call, "making the plan", lines=False):
+        found = control.preview(place, repository, options)
     if dry_run:
         return rehearse(call, found, options)
     return carry_out(call, place, repository, options, found, wait)
@@ -104,8 +105,13 @@ def carry_out(
         call.flush()
     if options.if_unchanged is None:
         options = replace(options, if_unchanged=found.plan.digest)
-    with slow(call, "telling the agents"):
-        done = control.apply(place, repository, options, ask)
+    with slow(call, "telling the agents") as notices:
+
+        def asked(message: str) -> bool:
+            with notices.paused():
+                return ask(message)
+
+        done = control.apply(place, repository, options, asked)
     if call.structured:
         call.put_value({**plans.as_json(found), **outcome(done)})
     elif not people:

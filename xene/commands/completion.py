@@ -12,6 +12,8 @@ from typing import Any, Callable, Iterator
 from xene.commands import kinds
 from xene.commands.call import STATE_FILE, xene_home
 from xene.errors import XeneError
+from xene.model import phases
+from xene.store import artifacts as stored
 from xene.store import db, views
 from xene.store.db import State
 
@@ -115,5 +117,27 @@ def tasks(ctx: Any) -> list[str]:
         for task, view in views.run(state, views.resolve_run(state, run))["tasks"].items():
             yield task
             yield from (f"{task}/{step['name']}" for step in view["steps"])
+
+    return _names(ctx, read)
+
+
+def artifacts(ctx: Any) -> list[str]:
+    """Names of artifacts of the run that stands before, in `artifacts RUN NAME`."""
+    run = (ctx.params or {}).get("run") or ""
+
+    def read(state: State) -> Iterator[str]:
+        rows = stored.view(state, views.resolve_run(state, run))
+        return iter(dict.fromkeys(row["name"] for row in rows))
+
+    return _names(ctx, read)
+
+
+def approvals(ctx: Any) -> list[str]:
+    """Tasks of the run that stands before which wait for an approval."""
+    run = (ctx.params or {}).get("run") or ""
+
+    def read(state: State) -> Iterator[str]:
+        found = views.run(state, views.resolve_run(state, run))["tasks"]
+        return (name for name, each in found.items() if each["reason"] == phases.WAITING_FOR_APPROVAL)
 
     return _names(ctx, read)

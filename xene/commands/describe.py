@@ -36,7 +36,8 @@ def describe(
 ) -> int:
     """Show one object in full, its last events and its last runs.
 
-    With -o json the object as 'get' prints it, with `events` and, where it has some, `runs` and `pipelines`.
+    With -o json the object as 'get' prints it, with `events` and, where it has some, `runs`,
+    `pipelines` and `description`.
     For events NAME is the object that they are about, such as run/shop/build.
     """
     wanted = kinds.kind_of(kind)
@@ -67,10 +68,11 @@ def describe_events(call: Call, name: str) -> int:
     return 0
 
 
-def around(state: State, kind: Kind, row: Row) -> dict[str, list[Row]]:
-    """What belongs to an object: its events, its runs, its pipelines."""
-    out: dict[str, list[Row]] = {}
+def around(state: State, kind: Kind, row: Row) -> dict[str, Any]:
+    """What belongs to an object: its events, its runs, its pipelines; of a workflow also its description."""
+    out: dict[str, Any] = {}
     if kind is kinds.WORKFLOWS:
+        out["description"] = views.description(state, row["name"])
         out["pipelines"] = views.pipelines(state, workflow=row["name"])
         out["runs"] = views.runs(state, workflow=row["name"], limit=RUNS)
     elif kind is kinds.PIPELINES:
@@ -82,7 +84,7 @@ def around(state: State, kind: Kind, row: Row) -> dict[str, list[Row]]:
     return out
 
 
-def page(kind: Kind, row: Row, more: dict[str, list[Row]], now: float, color: bool) -> str:
+def page(kind: Kind, row: Row, more: dict[str, Any], now: float, color: bool) -> str:
     """The text of one object with what belongs to it."""
     sections: list[tuple[str, str, Any]] = [
         ("Pipelines", "pipelines", kinds.PIPELINES),
@@ -90,7 +92,7 @@ def page(kind: Kind, row: Row, more: dict[str, list[Row]], now: float, color: bo
         ("Events", "events", kinds.EVENTS),
     ]
     if kind is kinds.WORKFLOWS:
-        text = pages.workflow(row, more["pipelines"], color)
+        text = pages.workflow(row, more["pipelines"], color, more["description"])
         sections = sections[1:]
     else:
         text = pages.PAGES[kind.name](row, now, color)

@@ -8,6 +8,7 @@ import typer
 
 from xene.commands import manifests, plans
 from xene.commands.call import Call
+from xene.commands.slow import slow
 
 if TYPE_CHECKING:
     from xene.control.apply import Preview
@@ -36,7 +37,10 @@ def diff(
 
     place = Place(call.state, call.home)
     repository = manifests.read(call, path, apply.known(place))
-    found = apply.preview(place, repository, apply.Options(prune=prune, take_over=take_over, source=source))
+    with slow(call, "making the plan", lines=False):
+        found = apply.preview(
+            place, repository, apply.Options(prune=prune, take_over=take_over, source=source)
+        )
     show(call, found)
     return 1 if found.plan.differs else 0
 

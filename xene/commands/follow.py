@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Mapping, Protocol
 
 from xene.commands import progress
 from xene.commands.call import Call
@@ -29,21 +29,30 @@ class Show(Protocol):
 
     def said(self, source: tuple[str, str, str, int], data: bytes) -> None: ...
 
+    def print(self, line: str) -> None: ...
+
     def close(self) -> None: ...
 
 
 class Plain:
     """Lines as things happen, for a stderr that is no terminal (and with `quiet`: nothing but a step's words)."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, pipelines: Mapping[str, str] | None = None) -> None:
         self.call = call
+        self.pipelines = dict(
+            pipelines or {}
+        )  # of each run, as far as known: its words may come before it does
         self.runs: dict[str, Row] = {}
         self.lines = Lines()
 
     def moved(self, run: Row) -> None:
         for line in progress.changes(self.runs.get(run["id"]), run, time.time()):
             self.print(line)
+        self.put(run)
+
+    def put(self, run: Row) -> None:
         self.runs[run["id"]] = run
+        self.pipelines[run["id"]] = run["pipeline"]
 
     def said(self, source: tuple[str, str, str, int], data: bytes) -> None:
         words = Source(*source)
@@ -54,9 +63,8 @@ class Plain:
 
     def prefix(self, source: Source) -> str:
         """`task/step | `, with the pipeline before it where there are several runs."""
-        whose = (
-            f"{self.runs[source.run]['pipeline']}:" if len(self.runs) > 1 and source.run in self.runs else ""
-        )
+        known = len(self.pipelines) > 1 and source.run in self.pipelines
+        whose = f"{self.pipelines[source.run]}:" if known else ""
         return paint(f"{whose}{source.name} | ", DIM, self.call.color(sys.stderr))
 
     def print(self, line: str) -> None:
@@ -96,7 +104,7 @@ class Tree(Plain):
         return live
 
     def moved(self, run: Row) -> None:
-        self.runs[run["id"]] = run
+        self.put(run)
         _ = self.live
 
     def picture(self) -> Any:
@@ -126,6 +134,7 @@ _NAMES = {"31": "red", "32": "green", "33": "yellow", "36": "cyan", "2": "dim"}
 _STYLES = {phase: _NAMES[code] for phase, code in PHASE_COLORS.items()}
 
 
-def show(call: Call) -> Show:
-    """What fits stderr: a tree on a terminal, else lines."""
-    return Tree(call) if sys.stderr.isatty() and not call.quiet else Plain(call)
+def show(call: Call, pipelines: Mapping[str, str] | None = None) -> Show:
+    """What fits stderr: a tree on a terminal, else lines. `pipelines`: those of the runs that are to come."""
+    kind = Tree if sys.stderr.isatty() and not call.quiet else Plain
+    return kind(call, pipelines)

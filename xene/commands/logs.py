@@ -8,6 +8,7 @@ import typer
 
 from xene.commands import completion, kinds, listing, options
 from xene.commands.call import Call
+from xene.commands.slow import slow
 from xene.commands.speech import Source, ToStdout
 from xene.commands.tables import Row
 from xene.commands.text import did_you_mean
@@ -55,19 +56,24 @@ def logs(
 
     if tail is not None and tail < 0:
         raise Usage("--tail: a count of lines is wanted")
+    if attempt is not None and attempt < 1:
+        raise Usage("--attempt: the number of an attempt is wanted; the first is 1")
     with db.open_for_reading(call.state) as state:
         row = listing.one(state, kinds.RUNS, run)
     task, step = chosen(row, part)
+    check_attempt(row, attempt)
     recent = recent_steps(row, options.instant(since, "--since"))
     out = ToStdout(prefixed=step is None, color=call.color(), live=follow)
 
     def emit(source: tuple[str, str, str, int], data: bytes) -> None:
+        notices.end()  # what the step says is what the user waits for
         if recent is None or source[1:3] in recent:
             out.said(Source(*source), data)
 
     try:
         choice = Choice(task, step, attempt, tail)
-        found = control.read(Place(call.state, call.home), row["id"], emit, choice=choice, live=follow)
+        with slow(call, "waiting for the log", lines=False) as notices:
+            found = control.read(Place(call.state, call.home), row["id"], emit, choice=choice, live=follow)
     except KeyboardInterrupt:
         raise Detached("detached; the run goes on", hint=f"to stop it: xene cancel {row['id']}") from None
     finally:
@@ -92,6 +98,15 @@ def chosen(row: Row, part: str | None) -> tuple[str | None, str | None]:
 def _check(name: str, known: Any, message: str) -> None:
     if name not in known:
         raise NotFound(message, hint=did_you_mean(name, known) or f"it has {', '.join(known)}")
+
+
+def check_attempt(row: Row, attempt: int | None) -> None:
+    """Raises NotFound where nothing of an ended run was tried so often; one under way may yet be."""
+    tried = [thing["attempt"] or 0 for task in row["tasks"].values() for thing in (task, *task["steps"])] + [
+        row["attempt"]
+    ]
+    if attempt is not None and attempt > max(tried) and row["finishedAt"] is not None:
+        raise NotFound(f"run {row['id']} has no attempt {attempt}", hint=f"it has {max(tried)}")
 
 
 def recent_steps(row: Row, since: float | None) -> set[tuple[str, str]] | None:

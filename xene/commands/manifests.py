@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 from xene.commands.call import Call
+from xene.commands.slow import slow
 from xene.commands.text import colored_log, plural
 from xene.errors import InvalidManifest
 from xene.model.agent import LOCAL
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from xene.manifest.repository import Repository
 
 Known = set[tuple[str, str]]
+READING = "reading the manifests"  # what is said where that takes long
 SHOWN = 100  # problems that a command tells which was asked for something else than to find them
 
 
@@ -60,7 +62,8 @@ def read(call: Call, path: str, known: Known) -> Repository:
     """
     from xene.manifest import repository as repositories
 
-    repository = repositories.load(path)
+    with slow(call, READING, lines=False):
+        repository = repositories.load(path)
     problems = problems_of(repository, known | {(entry.kind, entry.name) for entry in repository.entries})
     if problems:
         call.complain(told(problems[:SHOWN]))

@@ -9,12 +9,13 @@ from xene.commands.tables import BOLD, Row, fields, paint
 from xene.commands.text import one_line
 
 
-def workflow(row: Row, pipelines: Sequence[Row], color: bool) -> str:
-    """A workflow with its pipelines and their tasks."""
+def workflow(row: Row, pipelines: Sequence[Row], color: bool, description: str = "") -> str:
+    """A workflow with its pipelines and their tasks. Its `description` is no part of its row."""
     spec = row["spec"]
     head = fields(
         [
             ("Name", row["name"]),
+            *([("Description", description)] if description else []),
             ("Source", row["source"]),
             ("Labels", row["labels"]),
             ("Generation", row["generation"]),
@@ -52,7 +53,9 @@ def revision(row: Row) -> str:
 
 
 def _declared(body: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    described = body.get("description")
     return [
+        *([("Description", described)] if described else []),
         ("Params", [_param(name, param) for name, param in body.get("params", {}).items()]),
         ("Placement", _placement(body.get("placement", {}))),
         ("Tasks", [_task(name, task) for name, task in body.get("tasks", {}).items()]),
@@ -62,11 +65,16 @@ def _declared(body: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _param(name: str, param: Mapping[str, Any]) -> str:
     words = [f"{name}: {param['type']}"]
     if "enum" in param:
-        words.append("one of " + ", ".join(str(value) for value in param["enum"]))
+        words.append("one of " + ", ".join(tables.word(value) for value in param["enum"]))
     if "pattern" in param:
         words.append(f"like {param['pattern']}")
-    words.append(f"default {param['default']!r}" if "default" in param else "required")
+    words.append(f"default {_literal(param['default'])}" if "default" in param else "required")
     return ", ".join(words)
+
+
+def _literal(value: Any) -> str:
+    """A param's value as a manifest writes it."""
+    return f"'{value}'" if isinstance(value, str) else tables.word(value)
 
 
 def _placement(placement: Mapping[str, Any]) -> list[str]:

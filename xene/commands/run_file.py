@@ -33,8 +33,8 @@ def run_file(call: Call, path: str, pipeline: str | None, params: Mapping[str, s
     repository = load(call, path)
     orders = spot.orders(repository.entries, pipeline, params, time.time())
     begun = call.spot or spot.begin()
-    show = None if call.quiet else follow.show(call)
-    watcher = None if show is None else spot.Watcher(show.moved, show.said)
+    show = None if call.quiet else follow.show(call, {order.id: order.pipeline for order in orders})
+    watcher = None if show is None else spot.Watcher(show.moved, show.said, show.print)
     try:
         runs = spot.carry_out(begun, orders, watcher)
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
 from xene.commands import follow, waiting
 from xene.commands.call import Call
@@ -22,18 +22,23 @@ class Manner(NamedTuple):
     timeout: float | None
 
 
-def run_fire(call: Call, target: str, params: Mapping[str, str], manner: Manner) -> int:
+def run_fire(
+    call: Call, target: str, params: Mapping[str, str], manner: Manner, artifacts_from: str | None = None
+) -> int:
     """Fire, print the ids at once, and wait if asked to. The exit code is SPEC's."""
     from xene.control import fire
     from xene.control.place import Place
 
     place = Place(call.state, call.home)
     with slow(call, "handing over"):
-        fired = fire.fire(place, target, params, hand_over=not manner.wait)
+        fired = fire.fire(place, target, params, artifacts_from=artifacts_from, hand_over=not manner.wait)
+    return report(call, fired, manner)
+
+
+def report(call: Call, fired: Fired, manner: Manner) -> int:
+    """Print the ids of what was fired, and wait if asked to; the exit code."""
     if not call.structured:
-        word = "run/" if call.form == "name" else ""
-        call.put("".join(f"{word}{run}\n" for run in fired.runs))
-        call.flush()
+        tell_ids(call, fired.runs)
     if manner.wait:
         return see_it_through(call, fired, manner)
     tell_away(call, fired)
@@ -43,12 +48,21 @@ def run_fire(call: Call, target: str, params: Mapping[str, str], manner: Manner)
     return 0
 
 
+def tell_ids(call: Call, ids: Sequence[str]) -> None:
+    """The ids of runs, as soon as they are on disk."""
+    word = "run/" if call.form == "name" else ""
+    call.put("".join(f"{word}{run}\n" for run in ids))
+    call.flush()
+
+
 def see_it_through(call: Call, fired: Fired, manner: Manner) -> int:
     """Wait for every run of the fire: 0 if all ended in Success, else 1."""
     show = follow.show(call) if manner.follow and not call.quiet else None
-    runs = waiting.until_ended(call, fired.runs, timeout=manner.timeout, show=show)
+    runs = waiting.until_ended(call, fired.runs, timeout=manner.timeout, show=show, fire=fired.fire)
     if call.structured:
         call.put_value(runs)
+    else:
+        tell_ids(call, [run["id"] for run in runs if run["id"] not in fired.runs])
     return waiting.told(call, runs, seen=show is not None)
 
 

@@ -108,9 +108,14 @@ def fields(pairs: Sequence[tuple[str, Any]], *, color: bool = False, indent: str
     return "".join(out)
 
 
+def word(value: Any) -> str:
+    """A value as a manifest and -p write it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _lines_of(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        return [one_line(f"{key}={item}") for key, item in value.items()] or ["-"]
+        return [one_line(f"{key}={word(item)}") for key, item in value.items()] or ["-"]
     if isinstance(value, (list, tuple)):
         return [_cell(item) for item in value] or ["-"]
     return [_cell(value)]

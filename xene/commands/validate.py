@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Sequence
 
@@ -9,6 +10,7 @@ import typer
 
 from xene.commands import manifests
 from xene.commands.call import Call
+from xene.commands.slow import slow
 from xene.commands.text import plural
 
 if TYPE_CHECKING:
@@ -26,9 +28,11 @@ def validate(
     """
     from xene.manifest import repository as repositories
 
-    found = [repositories.load(path) for path in paths]
+    with slow(call, manifests.READING, lines=False):
+        found = [repositories.load(path) for path in paths]
     known = manifests.objects_of(found)
-    problems = [problem for one in found for problem in manifests.problems_of(one, known)]
+    told = {problem: None for one in found for problem in manifests.problems_of(one, known)}
+    problems = [*told, *(problem for problem in repositories.duplicates(found) if problem not in told)]
     if call.structured:
         call.put_value([as_json(problem) for problem in problems])
     elif problems:
@@ -52,9 +56,13 @@ def as_json(problem: Problem) -> dict[str, Any]:
 
 
 def counted(repositories: Sequence[Repository]) -> str:
-    """`2 workflows, 1 agent in 3 files`."""
-    entries = [entry for repository in repositories for entry in repository.entries]
-    kinds = Counter(entry.kind.lower() for entry in entries)
-    files = len({entry.file for entry in entries})
+    """`2 workflows, 1 agent in 3 files`. What several of the paths lead to counts once."""
+    entries = {
+        (entry.kind.lower(), entry.name, os.path.realpath(entry.file))
+        for repository in repositories
+        for entry in repository.entries
+    }
+    kinds = Counter(kind for kind, _, _ in entries)
+    files = len({file for _, _, file in entries})
     what = ", ".join(plural(count, kind) for kind, count in sorted(kinds.items(), reverse=True))
     return f"{what or 'no objects'} in {plural(files, 'file')}"

@@ -25,6 +25,7 @@ def until_ended(
     timeout: float | None = None,
     show: Show | None = None,
     phase: str | None = None,
+    fire: str | None = None,
 ) -> Runs:
     """Wait for all of them (or for `phase`) and give them. Raises Detached on Ctrl-C, TimedOut."""
     from xene.control import follow
@@ -34,7 +35,7 @@ def until_ended(
     try:
         with nullcontext() if show is not None else slow(call, f"waiting for {plural(len(ids), 'run')}"):
             return follow.until_ended(
-                place, ids, timeout=timeout, show=show, logs=show is not None, phase=phase
+                place, ids, timeout=timeout, show=show, logs=show is not None, phase=phase, fire=fire
             )
     except KeyboardInterrupt:
         raise detached(ids) from None

@@ -63,6 +63,7 @@ class Archive:
         except OSError as error:
             raise _cannot_write(part, error) from None
         sizes = _files(part)
+        self._packing.discard(run)  # it may have been packed after an earlier attempt
         self._last += 1
         self._open[self._last] = _Collecting(agent, run, sizes)
         return self._last, {name.split(".", 1)[0]: size for name, size in sizes.items()}

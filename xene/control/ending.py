@@ -11,7 +11,7 @@ from xene.control.passes import is_away
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
 from xene.errors import Conflict, NotFound, Unreachable
-from xene.store import db, runs, views
+from xene.store import db, runs, views, wishes
 from xene.store.db import State
 
 
@@ -45,7 +45,7 @@ def end(place: Place, run: str, *, kill: bool, open: Open = open_channel) -> dic
             raise NotFound(f"there is no run {run}", hint="xene get runs")
         before = views.run(state, run)
         with state.transaction() as conn:
-            wished = runs.wish(conn, time.time(), run, kill=kill)
+            wished = wishes.end(conn, time.time(), run, kill=kill)
         if not wished:
             raise Conflict(
                 f"run {run} has ended already, in {before['phase']}", hint=f"xene describe run {run}"

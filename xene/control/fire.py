@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
-from typing import Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
+from xene.control import supplies
 from xene.control.drive import Wish, drive, needed
 from xene.control.passes import Control, is_away
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
 from xene.control.told import Told
 from xene.control.world import World
-from xene.errors import NotFound, Unplaceable
+from xene.errors import Conflict, NotFound, Unplaceable
 from xene.model import ids, phases
 from xene.model.codec import params_from_json
-from xene.plan import fires
-from xene.store import agents, db, objects, pipelines, runs, views
+from xene.model.workflow import FORBID
+from xene.plan import fires, inputs
+from xene.store import agents, db, objects, pipelines, runs, views, wishes
+from xene.store import fires as fire_rows
 from xene.store.db import State
+from xene.store.fires import Follower
 
-MANUAL = "manual"
+MANUAL, RERUN = "manual", "rerun"  # triggers
 
 
 class Fired(NamedTuple):
@@ -69,18 +74,26 @@ class HandedOver(Wish):
 
 
 def fire(
-    place: Place, target: str, given: Mapping[str, str], *, hand_over: bool = True, open: Open = open_channel
+    place: Place,
+    target: str,
+    given: Mapping[str, str],
+    *,
+    artifacts_from: str | None = None,
+    hand_over: bool = True,
+    open: Open = open_channel,
 ) -> Fired:
     """Start `WORKFLOW` (all its pipelines) or `WORKFLOW/PIPELINE`, and hand the runs to their agents.
 
-    Without `hand_over` the runs are only stored: whoever follows them drives them. Raises NotFound, Usage (bad
-    params), Unplaceable (then there is no run).
+    Without `hand_over` the runs are only stored: whoever follows them drives them. `artifacts_from` is a run (any
+    way to name one) whose artifacts take the place of those that the pipeline's connectors want. Raises NotFound,
+    Usage (bad params), Conflict (artifacts of a run that has not ended), Unplaceable; then there is no run.
     """
     with db.open_state(place.state, create=False) as state:
         workflow, only = resolve_target(state, target)
         if _missing(state, workflow, only):
             drive(place, Told(), open=open)  # perhaps an agent is there by now
-        fired, where = store(state, workflow, only, given)
+        source = supplies.bring(place, state, artifacts_from, open=open) if artifacts_from else None
+        fired, where = store(state, workflow, only, given, source)
     away: Mapping[str, str] = {}
     if hand_over:
         wish = HandedOver(fired.runs, where)
@@ -107,40 +120,105 @@ def _missing(state: State, workflow: str, only: str | None) -> list[pipelines.Ro
     """The pipelines of the fire that are on no agent."""
     with state.snapshot() as conn:
         rows = pipelines.of_workflow(conn, workflow)
-    return [row for row in rows if row.agent is None and only in (None, row.name)]
+    return [
+        row
+        for row in rows
+        if row.agent is None and (row.name == only or (only is None and row.needs == "[]"))
+    ]
 
 
-def store(state: State, workflow: str, only: str | None, given: Mapping[str, str]) -> tuple[Fired, list[str]]:
-    """Create the runs of one fire in one transaction; give them and their agents."""
-    now = time.time()
+def store(
+    state: State, workflow: str, only: str | None, given: Mapping[str, str], source: str | None = None
+) -> tuple[Fired, list[str]]:
+    """Create the runs of one fire in one transaction; give them and their agents. Pipelines with `needs` follow.
+
+    `source` is the id of the run that artifacts are taken from.
+    """
     with state.transaction() as conn:
         rows = {row.name: row for row in pipelines.of_workflow(conn, workflow)}
         specs = {name: objects.read_revision(conn, row.revision) for name, row in rows.items()}
         declared = {
             name: params_from_json(spec["pipeline"].get("params", {})) for name, spec in specs.items()
         }
-        begun = fires.starts(workflow, declared, only, given)
-        _refuse_unscheduled([rows[start.pipeline] for start in begun])
-        fire_id = ids.run_id(now, os.urandom(8))
-        runs.create_fire(conn, now, fire_id, workflow, MANUAL, given)
-        made = []
-        for start in begun:
-            row, run = rows[start.pipeline], ids.run_id(now, os.urandom(8))
-            runs.create(
-                conn,
-                now,
-                run,
-                fire=fire_id,
-                workflow=workflow,
-                pipeline=row.name,
-                revision=row.revision,
-                spec=specs[row.name],
-                agent=str(row.agent),
-                trigger=MANUAL,
-                params=start.params,
+        needs = {name: json.loads(row.needs) for name, row in rows.items()}
+        begun = fires.starts(workflow, declared, only, given, {name for name in needs if needs[name]})
+        now = [start for start in begun if not start.follows]
+        _refuse_unscheduled([rows[start.pipeline] for start in now])
+        _refuse_second(conn, [rows[start.pipeline] for start in now], specs)
+        laid = supplies.for_fire(conn, workflow, only, needs, source)
+        firing = _Firing(conn, time.time(), workflow, MANUAL, given)
+        made = [
+            firing.start(rows[start.pipeline], specs[start.pipeline], start.params, laid) for start in now
+        ]
+        firing.follow(
+            (rows[start.pipeline], needs[start.pipeline], start.params) for start in begun if start.follows
+        )
+        return Fired(firing.id, tuple(made), {}), [str(rows[start.pipeline].agent) for start in now]
+
+
+def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired, list[str]]:
+    """Create a run with the params of an earlier one; its agent. Raises NotFound, Usage, Unplaceable, Conflict."""
+    with state.transaction() as conn:
+        row = pipelines.read(conn, run["workflow"], run["pipeline"])
+        if row is None:
+            raise NotFound(
+                f"pipeline {run['workflow']}/{run['pipeline']} is no longer there", hint="xene get pipelines"
             )
-            made.append(run)
-        return Fired(fire_id, tuple(made), {}), [str(rows[start.pipeline].agent) for start in begun]
+        row = row if latest else row._replace(revision=run["revision"])
+        spec = objects.read_revision(conn, row.revision)
+        params = inputs.resolve(params_from_json(spec["pipeline"].get("params", {})), run["params"])
+        _refuse_unscheduled([row])
+        _refuse_second(conn, [row], {row.name: spec})
+        firing = _Firing(conn, time.time(), row.workflow, RERUN, params)
+        laid = runs.laid(conn, run["id"])
+        return Fired(firing.id, (firing.start(row, spec, params, laid),), {}), [str(row.agent)]
+
+
+class _Firing:
+    """One fire as it is stored."""
+
+    def __init__(
+        self, conn: sqlite3.Connection, now: float, workflow: str, trigger: str, given: Mapping[str, Any]
+    ) -> None:
+        self._conn, self._now, self._workflow, self._trigger = conn, now, workflow, trigger
+        self.id = ids.run_id(now, os.urandom(8))
+        fire_rows.create(conn, now, self.id, workflow, trigger, given)
+
+    def start(
+        self,
+        row: pipelines.Row,
+        spec: Mapping[str, Any],
+        params: Mapping[str, Any],
+        artifacts: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """Store one run, which gets these artifacts of others; its id."""
+        run = ids.run_id(self._now, os.urandom(8))
+        runs.create(
+            self._conn,
+            self._now,
+            run,
+            fire=self.id,
+            workflow=self._workflow,
+            pipeline=row.name,
+            revision=row.revision,
+            spec=spec,
+            agent=str(row.agent),
+            trigger=self._trigger,
+            params=params,
+            artifacts=artifacts,
+        )
+        wishes.make_room(self._conn, self._now, self._workflow, row.name, run, runs.policy_of(spec))
+        return run
+
+    def follow(self, pipelines: Iterable[tuple[pipelines.Row, list[Any], Mapping[str, Any]]]) -> None:
+        """Store the pipelines that are to start when others have ended."""
+        fire_rows.add_followers(
+            self._conn,
+            [
+                Follower(self.id, self._workflow, row.name, row.revision, needs, params)
+                for row, needs, params in pipelines
+            ],
+        )
 
 
 def _refuse_unscheduled(rows: Iterable[pipelines.Row]) -> None:
@@ -150,3 +228,17 @@ def _refuse_unscheduled(rows: Iterable[pipelines.Row]) -> None:
                 f"{row.workflow}/{row.name} is not scheduled: {row.reason}: {row.message}",
                 hint=f"xene why pipeline/{row.workflow}/{row.name}",
             )
+
+
+def _refuse_second(
+    conn: sqlite3.Connection, rows: Iterable[pipelines.Row], specs: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """With the policy Forbid nothing starts while a run of the pipeline has not ended. Raises Conflict."""
+    for row in rows:
+        if runs.policy_of(specs[row.name]) == FORBID:
+            other = runs.has_open(conn, row.workflow, row.name)
+            if other is not None:
+                raise Conflict(
+                    f"run {other} of {row.workflow}/{row.name} has not ended, and its concurrencyPolicy is Forbid",
+                    hint=f"xene wait {other}; or xene cancel {other}",
+                )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import time
 from typing import Any, Callable, Iterable, Protocol, Sequence
 
@@ -13,7 +14,7 @@ from xene.control.sessions import Open, open_channel
 from xene.control.tail import Choice, Reader, Source, Tail, following
 from xene.control.world import World
 from xene.errors import NotFound
-from xene.store import db, runs, views
+from xene.store import db, fires, runs, views
 from xene.store.db import State
 
 SHOW = 0.05  # seconds between two pictures of runs that move
@@ -39,9 +40,11 @@ class Ended(Wish):
         moved: Callable[[dict[str, Any]], None] | None = None,
         tail: Tail | None = None,
         first: Sequence[str] = (),
+        fire: str | None = None,
         open: Open = open_channel,
     ) -> None:
         self._place, self._ids, self._phase = place, list(ids), phase
+        self._fire, self._more_may_come = fire, fire is not None
         self._moved, self._tail, self._open = moved, tail, open
         self.first = tuple(first)
         self._since = time.time()
@@ -53,9 +56,28 @@ class Ended(Wish):
     def reach(self, world: World) -> Iterable[str]:
         return needed(world, self._ids)
 
+    @property
+    def ids(self) -> list[str]:
+        """The runs that are waited for, those of the fire that came later too."""
+        return list(self._ids)
+
+    def _find_more(self, conn: sqlite3.Connection) -> None:
+        """Runs that have followed within the fire."""
+        if self._fire is None or not self._more_may_come:
+            return
+        self._more_may_come = fires.is_open(conn, self._fire)
+        for run in fires.runs_of(conn, self._fire):
+            if run not in self._ids:
+                self._ids.append(run)
+                if self._tail is not None:
+                    self._tail.add(run)
+
     def met(self, state: State) -> bool:
         with state.snapshot() as conn:
+            self._find_more(conn)
             found = runs.statuses(conn, self._ids)
+        if self._more_may_come:
+            return False
         if self._phase is not None:
             return all(status.ended or status.phase == self._phase for status in found)
         if not all(status.ended and (status.archived or self._is_cut_off(status)) for status in found):
@@ -83,6 +105,7 @@ class Ended(Wish):
         if self._tail is None:
             return
         with state.snapshot() as conn:
+            self._find_more(conn)
             found = runs.statuses(conn, self._ids)
         directory = self._place.logs(state.uuid)
         if control is not None:
@@ -126,19 +149,21 @@ def until_ended(
     show: Show | None = None,
     logs: bool = False,
     phase: str | None = None,
+    fire: str | None = None,
     open: Open = open_channel,
 ) -> list[dict[str, Any]]:
     """Wait until all of these runs have ended (or are in `phase`), and give them as JSON.
 
+    With `fire` also for all runs that follow them in that fire, and those are given too.
     `show` is told of every move, and with `logs` of every piece of output. Raises TimedOut, NotFound.
     """
     first = _agents_of(place, ids)
     tail = Tail(ids, show.said, Choice()) if show is not None and logs else None
     moved = show.moved if show is not None else None
-    wish = Ended(place, ids, phase=phase, moved=moved, tail=tail, first=first, open=open)
+    wish = Ended(place, ids, phase=phase, moved=moved, tail=tail, first=first, fire=fire, open=open)
     drive(place, wish, timeout=timeout, open=open)
     with db.open_for_reading(place.state) as state:
-        return [views.run(state, run) for run in ids]
+        return [views.run(state, run) for run in wish.ids]
 
 
 def _agents_of(place: Place, ids: Sequence[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence
 
-from xene.errors import Storage, Unreachable, Usage, XeneError
+from xene.errors import Storage, Unreachable, Usage
 from xene.transport import bundle as bundles
 from xene.transport import local
 from xene.transport.base import Target
@@ -36,31 +36,18 @@ class Spot(NamedTuple):
 
 
 class Watcher(NamedTuple):
-    """Who looks on: `moved` gets a run's JSON, `said` gets (run, task, step, attempt) and a piece of its log."""
+    """Who looks on: `moved` gets a run's JSON, `said` gets (run, task, step, attempt) and a piece of its log.
+
+    `told` gets what is to be said to the user about Ctrl-C.
+    """
 
     moved: Callable[[dict[str, Any]], None]
     said: Callable[[tuple[str, str, str, int], bytes], None]
-
-
-_early: list[Spot] = []
-
-
-def begin_early(words: Sequence[str]) -> None:
-    """Start the agent already, if the command line looks like `run FILE`. `begin` tells what is wrong, later."""
-    files = [word for word in words if word.partition(".y")[2].partition(":")[0] in ("aml", "ml")]
-    if any(os.path.isfile(word) or os.path.isfile(word.rpartition(":")[0]) for word in files):
-        try:
-            _early.append(_start())
-        except (XeneError, OSError):
-            pass  # begin() tries again, where it can be told
+    told: Callable[[str], None] | None = None
 
 
 def begin() -> Spot:
-    """The agent, started now or early. Raises Unreachable where not even its process can be started."""
-    return _early.pop() if _early else _start()
-
-
-def _start() -> Spot:
+    """The agent, started now. Raises Unreachable where not even its process can be started."""
     bundle = bundles.build()
     home = _home()
     name = f"spot-{os.getpid()}-{os.urandom(4).hex()}"
@@ -180,7 +167,8 @@ class _Driving:
         self._show(time.monotonic())
 
     def _hear(self, message: Message, blob: bytes) -> None:
-        from xene.engine.progress import begin, fold
+        from xene.engine.folds import fold
+        from xene.engine.progress import begin
 
         kind = message["type"]
         if kind == "events":
@@ -213,7 +201,10 @@ class _Driving:
         from xene.wire import messages
 
         word = "killing it" if kill else "cancelling; Ctrl-C again kills"
-        print(f"\n{word}", file=sys.stderr, flush=True)
+        if self._watcher is not None and self._watcher.told is not None:
+            self._watcher.told(word)
+        else:
+            print(f"\n{word}", file=sys.stderr, flush=True)
         for run in self._orders:
             self._say(messages.cancel(EPOCH, run, kill))
 
@@ -241,7 +232,7 @@ class _Driving:
 
 def run_json(run: RunProgress, fire: str) -> dict[str, Any]:
     """A run in the JSON of SPEC 4, from its progress alone."""
-    from xene.engine.progress import view
+    from xene.engine.view import view
     from xene.model.units import rfc3339
 
     def instant(at: float | None) -> str | None:
@@ -253,7 +244,7 @@ def run_json(run: RunProgress, fire: str) -> dict[str, Any]:
         "workflow": order.workflow,
         "pipeline": order.pipeline,
         "phase": run.phase,
-        "lastKnownPhase": run.phase,
+        "lastKnownPhase": None,  # as in the state: only what is Unknown has one
         "phaseSince": instant(run.finished_at or run.started_at or run.accepted_at),
         "reason": run.reason,
         "message": run.message,

@@ -63,6 +63,10 @@ class Tail:
         self._emit, self._choice, self._live = emit, choice, live
         self._requests: dict[int, tuple[str, str]] = {}  # by number: the agent that was asked, the run
 
+    def add(self, run: str) -> None:
+        """Follow one more run."""
+        self._runs.setdefault(run, _Followed())
+
     @property
     def done(self) -> bool:
         """Whether every log was given out, as far as it can be had."""

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from xene.control.sessions import Link
 from xene.model import phases
-from xene.plan.orders import AgentView, Assigned, Held, Orders, RunView
-from xene.store import agents, pipelines, runs
+from xene.plan.orders import AgentView, Answer, Assigned, Held, Orders, Retry, RunView
+from xene.store import agents, pipelines, runs, wishes
 from xene.store.agents import Agent
 
 
@@ -20,6 +20,7 @@ class World(NamedTuple):
     assigned: list[Assigned]
     held: list[Held]
     runs: list[RunView]
+    answers: list[Answer]
 
 
 def read(conn: sqlite3.Connection, links: dict[str, Link]) -> World:
@@ -38,6 +39,7 @@ def read(conn: sqlite3.Connection, links: dict[str, Link]) -> World:
             for row in agents.holdings(conn)
         ],
         [run_view(row) for row in runs.unsettled(conn)],
+        [Answer(*row) for row in wishes.answers(conn)],
     )
 
 
@@ -45,7 +47,8 @@ def _agent(row: Agent, link: Link | None) -> AgentView:
     capacity = row.spec.get("capacity")
     if link is None:
         return AgentView(row.name, False, row.journal, row.leaving, capacity, False, Orders())
-    return AgentView(row.name, link.up, row.journal, row.leaving, capacity, link.caught_up, link.told)
+    stowed = frozenset(link.stowed)
+    return AgentView(row.name, link.up, row.journal, row.leaving, capacity, link.caught_up, link.told, stowed)
 
 
 def run_view(row: runs.Open) -> RunView:
@@ -64,4 +67,9 @@ def run_view(row: runs.Open) -> RunView:
         released=bool(row.released),
         workspace_dropped=bool(row.workspace_dropped),
         newer_ended=bool(row.newer_ended),
+        lays=row.artifacts is not None,
+        attempt=row.attempt,
+        policy=row.policy,
+        wish_reason=row.wish_reason or phases.CANCELLED,
+        retry=None if row.retry_attempt is None else Retry(row.id, row.retry_attempt, row.retry_start),
     )

@@ -6,11 +6,12 @@ Xene's own names, which nothing overrides.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional
+from typing import Dict, List, Mapping, NamedTuple, Optional
 
-from xene.engine.expressions import as_text, render
-from xene.engine.progress import RunProgress, TaskProgress
-from xene.model.workflow import Context, Step
+from xene.engine.expressions import as_text, render, value
+from xene.engine.progress import RunProgress, StepProgress, TaskProgress
+from xene.engine.scope import context_of, layered, of_task, shared_layers
+from xene.model.workflow import Container
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR")
 
@@ -31,81 +32,43 @@ class Command(NamedTuple):
     shell: str
     work_dir: str
     env: Dict[str, str]
+    container: Optional[Container] = None
 
 
 def command(
-    run: RunProgress,
-    task: TaskProgress,
-    step: Step,
-    attempt: int,
-    places: Places,
-    user_env: Mapping[str, str],
+    run: RunProgress, task: TaskProgress, step: StepProgress, places: Places, user_env: Mapping[str, str]
 ) -> Command:
     """Everything about a step that its manifest says. Raises ExpressionError."""
-    scope = _scope(run)
-    context = run.pipeline.contexts.get(run.pipeline.tasks[task.name].context, _PLAIN)
+    scope, context, spec = of_task(run, task), context_of(run, task), step.spec
     env = {name: user_env[name] for name in INHERITED if name in user_env}
-    for layer in _layers(run, task, context, step):
-        for name, value in layer.items():
-            env[name] = render(value, scope)
-    env.update(_own(run, task, step, attempt, places))
+    env.update(layered(scope, [*shared_layers(run, task), task.spec.env, spec.env]))
+    env.update(_own(run, task, step, places))
     return Command(
-        exec=[render(argument, scope) for argument in step.exec],
-        script=step.run,
-        shell=step.shell or context.shell,
-        work_dir=render(step.work_dir or context.work_dir or ".", scope),
+        exec=[as_text(value(argument, scope)) for argument in spec.exec],
+        script=spec.run,
+        shell=spec.shell or context.shell,
+        work_dir=render(spec.work_dir or context.work_dir or ".", scope),
         env=env,
+        container=context.container,
     )
 
 
-_PLAIN = Context()
+def attempt_seen(task: TaskProgress, step: StepProgress) -> int:
+    """`XENE_ATTEMPT`: the innermost of what is tried again, the step in this attempt of the task, or the task."""
+    if step.spec.retry.max_attempts > 1:
+        return step.tries + step.faults + 1
+    return task.attempt or 1
 
 
-def _layers(run: RunProgress, task: TaskProgress, context: Context, step: Step) -> List[Mapping[str, str]]:
-    return [
-        run.order.agent_env,
-        run.order.spec.get("workflowEnv", {}),
-        run.pipeline.env,
-        context.env,
-        run.pipeline.tasks[task.name].env,
-        step.env,
-    ]
-
-
-def _scope(run: RunProgress) -> Dict[str, Any]:
-    return {
-        "params": run.order.params,
-        "tasks": _Outputs(run),
-        "run": {"id": run.order.id},
-        "agent": {"name": run.order.agent, "labels": run.order.agent_labels},
-    }
-
-
-class _Outputs(Mapping[str, Any]):
-    """`tasks.T.outputs.K`, looked up when asked for: a run may have thousands of tasks."""
-
-    def __init__(self, run: RunProgress) -> None:
-        self._run = run
-
-    def __getitem__(self, name: str) -> Mapping[str, Any]:
-        return {"outputs": self._run.tasks[name].published}
-
-    def __iter__(self) -> Any:
-        return iter(self._run.tasks)
-
-    def __len__(self) -> int:
-        return len(self._run.tasks)
-
-
-def _own(run: RunProgress, task: TaskProgress, step: Step, attempt: int, places: Places) -> Dict[str, str]:
+def _own(run: RunProgress, task: TaskProgress, step: StepProgress, places: Places) -> Dict[str, str]:
     order = run.order
     own = {
         "XENE_WORKFLOW": order.workflow,
         "XENE_PIPELINE": order.pipeline,
         "XENE_RUN": order.id,
         "XENE_TASK": task.name,
-        "XENE_STEP": step.name,
-        "XENE_ATTEMPT": str(attempt),
+        "XENE_STEP": step.spec.name,
+        "XENE_ATTEMPT": str(attempt_seen(task, step)),
         "XENE_AGENT": order.agent,
         "XENE_TRIGGER": order.trigger,
         "XENE_SCHEDULED_AT": order.scheduled_at or "",
@@ -113,6 +76,6 @@ def _own(run: RunProgress, task: TaskProgress, step: Step, attempt: int, places:
         "XENE_OUTPUT": places.output,
         "XENE_ARTIFACTS": places.artifacts,
     }
-    for name, value in order.params.items():
-        own["XENE_PARAM_" + name.upper().replace("-", "_")] = as_text(value)
+    for name, given in order.params.items():
+        own["XENE_PARAM_" + name.upper().replace("-", "_")] = as_text(given)
     return own

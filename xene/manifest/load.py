@@ -14,12 +14,13 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from xene.engine.expressions import OPEN
-from xene.manifest import later, schema, syntax
+from xene.manifest import later, schema, shapes, syntax
 from xene.manifest.agents import agent_findings
-from xene.manifest.checks import fields, items, text, workflow_findings
+from xene.manifest.checks import workflow_findings
 from xene.manifest.entries import Declared, Entry, Loaded, ObjectReference
 from xene.manifest.findings import Finding, Path
 from xene.manifest.nodes import Broken, Composer, Fields, Flaw, Node, Scalar
+from xene.manifest.plain import fields, text
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
 from xene.manifest.secrets import secret_findings
 from xene.manifest.source import Source
@@ -155,7 +156,7 @@ class _Reading:
     def judge(self, node: Node, kind: str) -> tuple[Any, bool]:
         """The plain data of an object, and whether it is valid; what is wrong with it goes to `flaws`."""
         builder = Builder()
-        data = builder.build(node, schema.shape(kind))
+        data = builder.build(node, shapes.shape(kind))
         check = _CHECKS.get(kind)
         found = _told_once(islice(check(data, self.has_templates), MAX_PROBLEMS + 1)) if check else []
         self.flaws += builder.flaws
@@ -179,37 +180,27 @@ class _Reading:
         return Flaw(line, column, finding.code, finding.message, finding.hint)
 
     def _references(self, node: Node, kind: str, data: Any) -> tuple[ObjectReference, ...]:
-        """The agents to which pipelines are pinned, and the secrets that pipelines and steps name."""
+        """The objects that a workflow names: agents to which its pipelines are pinned, and their secrets."""
         if kind != "Workflow":
             return ()
         out = []
-        for name, pipeline in data["spec"]["pipelines"].items():
-            path = ("spec", "pipelines", name)
-            agent = text(fields(pipeline, "placement"), "agent")
-            if agent is not None:
-                out.append(self._reference(node, "Agent", agent, (*path, "placement", "agent")))
-            for place, secret in _secrets(pipeline, path):
-                out.append(self._reference(node, "Secret", secret, place))
+        for pipeline, body in data["spec"]["pipelines"].items():
+            for wanted, name, place in _named(body):
+                mark = locate(node, ("spec", "pipelines", pipeline, *place)).mark
+                out.append(ObjectReference(wanted, name, self.source.file, mark.line + 1, mark.column + 1))
         return tuple(out)
-
-    def _reference(self, node: Node, kind: str, name: str, path: Path) -> ObjectReference:
-        mark = locate(node, path).mark
-        return ObjectReference(kind, name, self.source.file, mark.line + 1, mark.column + 1)
 
     def _flaw(self, node: Node, code: str, message: str, hint: str = "") -> None:
         self.flaws.append(Flaw(node.mark.line, node.mark.column, code, message, hint))
 
 
-def _secrets(pipeline: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """Where a pipeline, its steps and those of its `finally` name secrets, and which."""
-    holders = [(path, pipeline)]
-    for group in ("tasks", "finally"):
-        for task, body in fields(pipeline, group).items():
-            for index, step in enumerate(items(body, "steps")):
-                holders.append(((*path, group, task, "steps", index), step))
-    for place, holder in holders:
-        for variable, secret in fields(holder, "secrets").items():
-            yield (*place, "secrets", variable), secret
+def _named(pipeline: Any) -> Iterator[tuple[str, str, Path]]:
+    """Kind, name and place of each object that a valid pipeline names."""
+    agent = text(fields(pipeline, "placement"), "agent")
+    if agent is not None:
+        yield "Agent", agent, ("placement", "agent")
+    for variable, secret in fields(pipeline, "secrets").items():
+        yield "Secret", secret, ("secrets", variable)
 
 
 def _merged(node: Node, finding: Finding) -> bool:

@@ -19,7 +19,7 @@ from xene.model.ids import is_name
 
 _LOCAL = "local"  # the agent that is there where no Agent object ever was
 
-__all__ = ["Entry", "ObjectReference", "Repository", "load", "unresolved"]
+__all__ = ["Entry", "ObjectReference", "Repository", "duplicates", "load", "unresolved"]
 
 
 class Repository(NamedTuple):
@@ -171,6 +171,15 @@ def _duplicates(declared: Iterable[Declared]) -> list[Problem]:
             )
             problems.append(_at(item, "duplicate-object", message, "rename one of them, or remove it"))
     return problems
+
+
+def duplicates(repositories: Iterable[Repository]) -> list[Problem]:
+    """Objects of several repositories that have one name; a file that is in more than one of them counts once."""
+    seen: dict[tuple[str, int, int], Declared] = {}
+    for repository in repositories:
+        for item in repository.declared:
+            seen.setdefault((os.path.realpath(item.file), item.line, item.col), item)
+    return _duplicates(seen.values())
 
 
 def unresolved(repository: Repository, known: set[tuple[str, str]]) -> list[Problem]:

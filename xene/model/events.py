@@ -4,31 +4,63 @@ An event is a plain dict: `{"type": ..., "at": seconds since 1970, ...}`. In the
 number `n`. The constructors below are the only places where events are made, so this page is their schema.
 `engine.progress` folds them, on both sides.
 
-| type          | fields                                                                     |
-|---------------|----------------------------------------------------------------------------|
-| journal.begun | journal (uuid)                                  first record of a journal  |
-| daemon.begun  | boot (boot_id), version, pid                                               |
-| epoch         | epoch                                           the highest controller seen |
-| assigned      | set {WORKFLOW/PIPELINE: revision}, gone [WORKFLOW/PIPELINE], capacity      |
-| run.accepted  | run, order (RunOrder; never sent back to control)                          |
-| run.started   | run                                             it has its capacity        |
-| task.started  | run, task, attempt                                                         |
-| step.started  | run, task, step, attempt, seq, boot, up         intent: before the process |
-| step.ended    | run, task, step, attempt, phase, reason, message, exitCode, outputs        |
-| task.ended    | run, task, attempt, phase, reason, message, outputs                        |
-| cancel.asked  | run, kill                                                                  |
-| run.stopping  | run                                             nothing more starts        |
-| run.ended     | run, phase, reason, message                                                |
-| run.released  | run                                             control has all of it      |
+| type              | fields                                                                         |
+|-------------------|--------------------------------------------------------------------------------|
+| journal.begun     | journal (uuid)                                     first record of a journal   |
+| daemon.begun      | boot (boot_id), version, pid                                                   |
+| epoch             | epoch                                              the highest controller seen |
+| assigned          | set {WORKFLOW/PIPELINE: revision}, gone [WORKFLOW/PIPELINE], capacity          |
+| run.accepted      | run, order (RunOrder; never sent back to control)                              |
+| run.held          | run, reason, message                       nothing of it starts until run.freed |
+| run.freed         | run                                                                            |
+| run.started       | run, boot, up                                      it has its capacity         |
+| run.waiting       | run, boot, up       only approvals are left: capacity given back, clock stopped |
+| run.resumed       | run, boot, up                                      it has its capacity again   |
+| matrix.expanded   | run, task, instances [[name, {KEY: value}]]                                    |
+| approval.asked    | run, task, message, boot, up                                                   |
+| approval.answered | run, task, approved, message                                                   |
+| task.started      | run, task, attempt, boot, up                                                   |
+| step.started      | run, task, step, attempt, seq, boot, up            intent: before the process  |
+| step.ended        | run, task, step, attempt, phase, reason, message, exitCode, outputs, artifacts |
+| retry.planned     | run, task, step (None: the whole task), attempt, after (seconds), reason, message, boot, up |
+| task.stopping     | run, task, reason, message                         its step is to be stopped   |
+| task.ended        | run, task, attempt, phase, reason, message, outputs, artifacts                 |
+| cancel.asked      | run, kill, reason                                                              |
+| run.stopping      | run, reason, message     only `finally` starts; no reason: all tasks have ended |
+| run.ended         | run, phase, reason, message                                                    |
+| run.retried       | run, attempt, tasks [NAME]                 those begin anew, the rest stands   |
+| run.released      | run                                                control has all of it       |
+
+`attempt` counts all tries of that task or step in the run. `artifacts` are `[{name, size, sha256, files}]`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Protocol
+
+from xene.model import phases
 
 Event = Dict[str, Any]
 
 PRIVATE = ("order",)  # fields that stay in the journal
+
+
+class Now(Protocol):
+    """An instant: `engine.clock.Clock`."""
+
+    @property
+    def at(self) -> float: ...
+
+    @property
+    def boot(self) -> str: ...
+
+    @property
+    def up(self) -> float: ...
+
+
+def _instant(now: Now) -> Event:
+    """`up` is CLOCK_BOOTTIME under `boot`, for timeouts and pauses."""
+    return {"at": now.at, "boot": now.boot, "up": now.up}
 
 
 def journal_begun(at: float, journal: str) -> Event:
@@ -51,28 +83,94 @@ def run_accepted(at: float, run: str, order: Mapping[str, Any]) -> Event:
     return {"type": "run.accepted", "at": at, "run": run, "order": order}
 
 
-def run_started(at: float, run: str) -> Event:
-    return {"type": "run.started", "at": at, "run": run}
+def run_held(at: float, run: str, reason: str, message: str) -> Event:
+    return {"type": "run.held", "at": at, "run": run, "reason": reason, "message": message}
 
 
-def task_started(at: float, run: str, task: str, attempt: int) -> Event:
-    return {"type": "task.started", "at": at, "run": run, "task": task, "attempt": attempt}
+def run_freed(at: float, run: str) -> Event:
+    return {"type": "run.freed", "at": at, "run": run}
 
 
-def step_started(
-    at: float, run: str, task: str, step: str, attempt: int, seq: int, boot: str, up: float
-) -> Event:
-    """`seq` numbers the step attempts of a run from 1; `up` is CLOCK_BOOTTIME under `boot`, for timeouts."""
+def run_started(now: Now, run: str) -> Event:
+    return {"type": "run.started", "run": run, **_instant(now)}
+
+
+def run_waiting(now: Now, run: str) -> Event:
+    return {"type": "run.waiting", "run": run, **_instant(now)}
+
+
+def run_resumed(now: Now, run: str) -> Event:
+    return {"type": "run.resumed", "run": run, **_instant(now)}
+
+
+def matrix_expanded(at: float, run: str, task: str, instances: List[Any]) -> Event:
+    return {"type": "matrix.expanded", "at": at, "run": run, "task": task, "instances": instances}
+
+
+def approval_asked(now: Now, run: str, task: str, message: str) -> Event:
+    return {"type": "approval.asked", "run": run, "task": task, "message": message, **_instant(now)}
+
+
+def approval_answered(at: float, run: str, task: str, approved: bool, message: str) -> Event:
+    return {
+        "type": "approval.answered",
+        "at": at,
+        "run": run,
+        "task": task,
+        "approved": approved,
+        "message": message,
+    }
+
+
+def task_started(now: Now, run: str, task: str, attempt: int) -> Event:
+    return {"type": "task.started", "run": run, "task": task, "attempt": attempt, **_instant(now)}
+
+
+def step_started(now: Now, run: str, task: str, step: str, attempt: int, seq: int) -> Event:
+    """`seq` numbers the step attempts of a run from 1."""
     return {
         "type": "step.started",
-        "at": at,
         "run": run,
         "task": task,
         "step": step,
         "attempt": attempt,
         "seq": seq,
-        "boot": boot,
-        "up": up,
+        **_instant(now),
+    }
+
+
+def retry_planned(
+    now: Now,
+    run: str,
+    task: str,
+    step: Optional[str],
+    attempt: int,
+    after: float,
+    reason: Optional[str],
+    message: Optional[str],
+) -> Event:
+    """The next try begins `after` seconds. `attempt` is the one that failed, for `reason`."""
+    return {
+        "type": "retry.planned",
+        "run": run,
+        "task": task,
+        "step": step,
+        "attempt": attempt,
+        "after": after,
+        "reason": reason,
+        "message": message,
+        **_instant(now),
+    }
+
+
+def task_stopping(at: float, run: str, task: str, reason: str, message: str) -> Event:
+    return {
+        "type": "task.stopping",
+        "at": at,
+        "run": run,
+        "task": task,
+        "reason": reason,
+        "message": message,
     }
 
 
@@ -87,6 +185,7 @@ def step_ended(
     message: Optional[str] = None,
     exit_code: Optional[int] = None,
     outputs: Optional[Mapping[str, str]] = None,
+    artifacts: Optional[List[Any]] = None,
 ) -> Event:
     return {
         "type": "step.ended",
@@ -100,6 +199,7 @@ def step_ended(
         "message": message,
         "exitCode": exit_code,
         "outputs": dict(outputs or {}),
+        "artifacts": artifacts or [],
     }
 
 
@@ -111,7 +211,8 @@ def task_ended(
     phase: str,
     reason: Optional[str] = None,
     message: Optional[str] = None,
-    outputs: Optional[Mapping[str, str]] = None,
+    outputs: Optional[Mapping[str, Any]] = None,
+    artifacts: Optional[List[Any]] = None,
 ) -> Event:
     return {
         "type": "task.ended",
@@ -123,15 +224,21 @@ def task_ended(
         "reason": reason,
         "message": message,
         "outputs": dict(outputs or {}),
+        "artifacts": artifacts or [],
     }
 
 
-def cancel_asked(at: float, run: str, kill: bool) -> Event:
-    return {"type": "cancel.asked", "at": at, "run": run, "kill": kill}
+def cancel_asked(at: float, run: str, kill: bool, reason: str = phases.CANCELLED) -> Event:
+    """`reason` is Cancelled, or Replaced."""
+    return {"type": "cancel.asked", "at": at, "run": run, "kill": kill, "reason": reason}
 
 
-def run_stopping(at: float, run: str) -> Event:
-    return {"type": "run.stopping", "at": at, "run": run}
+def run_stopping(at: float, run: str, reason: Optional[str] = None, message: Optional[str] = None) -> Event:
+    return {"type": "run.stopping", "at": at, "run": run, "reason": reason, "message": message}
+
+
+def run_retried(at: float, run: str, attempt: int, tasks: List[str]) -> Event:
+    return {"type": "run.retried", "at": at, "run": run, "attempt": attempt, "tasks": tasks}
 
 
 def run_ended(

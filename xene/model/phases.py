@@ -44,7 +44,20 @@ OUTPUT_INVALID = "OutputInvalid"
 WORK_DIR_MISSING = "WorkDirMissing"
 EXPRESSION_FAILED = "ExpressionFailed"
 START_FAILED = "StartFailed"  # the command could not be started: not found, not executable
+REPLACED = "Replaced"
+REJECTED = "Rejected"
+EMPTY_MATRIX = "EmptyMatrix"
+FAIL_FAST = "FailFast"
+OUTPUT_SECRET = "OutputSecret"
+SECRET_MISSING = "SecretMissing"
+SECRET_UNAVAILABLE = "SecretUnavailable"
+ARTIFACT_MISSING = "ArtifactMissing"
+ARTIFACT_INVALID = "ArtifactInvalid"
+CONTAINER_LOST = "ContainerLost"
 WAITING_FOR_CAPACITY = "WaitingForCapacity"
+WAITING_FOR_APPROVAL = "WaitingForApproval"
+WAITING_FOR_RETRY = "WaitingForRetry"
+WAITING_FOR_RUN = "WaitingForRun"  # an earlier run of its pipeline has not ended
 
 # Reasons of pipelines
 NO_AGENT_MATCHES = "NoAgentMatches"

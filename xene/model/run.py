@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from xene.model.workflow import Scalar
+
+ARTIFACT_BYTES = 10 * 1024**3  # of one artifact at the most
+ARTIFACT_FILES = 1_000_000  # of one artifact at the most, directories and links counted in
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,8 @@ class RunOrder:
     """Everything that one run needs on the agent, frozen when it was fired.
 
     `spec` is the JSON of `codec.executable_spec` at `revision`. `agent_env` and `agent_labels` are those of
-    the Agent object when the run was handed over. `created_at` is in seconds since 1970.
+    the Agent object when the run was handed over. `created_at` is in seconds since 1970. `artifacts` are those that
+    the pipelines before it hand over, `{name, size, sha256}`: laid into the workspace before anything starts.
     """
 
     id: str
@@ -28,6 +32,7 @@ class RunOrder:
     agent_env: Mapping[str, str]
     agent_labels: Mapping[str, str]
     scheduled_at: Optional[str] = None
+    artifacts: Tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> Dict[str, Any]:
         """The form that travels and is journalled."""
@@ -44,6 +49,7 @@ class RunOrder:
             "agentEnv": dict(self.agent_env),
             "agentLabels": dict(self.agent_labels),
             "scheduledAt": self.scheduled_at,
+            "artifacts": [dict(each) for each in self.artifacts],
         }
 
     @staticmethod
@@ -62,4 +68,5 @@ class RunOrder:
             agent_env=data["agentEnv"],
             agent_labels=data["agentLabels"],
             scheduled_at=data.get("scheduledAt"),
+            artifacts=tuple(data.get("artifacts", ())),
         )

@@ -14,8 +14,20 @@ from dataclasses import dataclass
 from typing import Iterable, Mapping, Sequence
 
 from xene.model import phases
+from xene.model.workflow import ALLOW
 from xene.plan import retention
-from xene.plan.orders import KILL, AgentView, Assigned, Assignment, Held, Orders, RunView
+from xene.plan.orders import (
+    KILL,
+    AgentView,
+    Answer,
+    Assigned,
+    Assignment,
+    Cancel,
+    Collect,
+    Held,
+    Orders,
+    RunView,
+)
 from xene.plan.recovery import Lost
 
 __all__ = [
@@ -57,10 +69,14 @@ class Decisions:
 
 
 def decide(
-    agents: Sequence[AgentView], assigned: Iterable[Assigned], held: Iterable[Held], runs: Iterable[RunView]
+    agents: Sequence[AgentView],
+    assigned: Iterable[Assigned],
+    held: Iterable[Held],
+    runs: Iterable[RunView],
+    answers: Iterable[Answer] = (),
 ) -> Decisions:
-    """From all agents, scheduled pipelines, holdings and unsettled runs (oldest first) to what is to be done."""
-    world = _World(agents, assigned, held, runs)
+    """What is to be done, from agents, scheduled pipelines, holdings, unsettled runs (oldest first) and answers."""
+    world = _World(agents, assigned, held, runs, answers)
     orders, holdings, void = {}, [], []
     for agent in agents:
         void += [(agent.name, key) for key in _never_arrived(world, agent)]
@@ -85,6 +101,7 @@ class _World:
         assigned: Iterable[Assigned],
         held: Iterable[Held],
         runs: Iterable[RunView],
+        answers: Iterable[Answer] = (),
     ) -> None:
         self.agents = {agent.name: agent for agent in agents}
         self.assigned = {each.key: each for each in assigned}
@@ -95,8 +112,14 @@ class _World:
             self.holders[holding.key].add(holding.agent)
             self.held_by[holding.agent][holding.key] = holding.observed
         self.runs_of: dict[str, list[RunView]] = defaultdict(list)
+        self.open_runs: dict[str, list[RunView]] = defaultdict(list)
         for run in self.runs:
             self.runs_of[run.agent].append(run)
+            if not run.ended:
+                self.open_runs[run.key].append(run)
+        self.answers: dict[str, list[Answer]] = defaultdict(list)
+        for answer in answers:
+            self.answers[answer.run].append(answer)
         self._wanted_at: dict[str, dict[str, str]] = defaultdict(dict)
         for each in self.assigned.values():
             self._wanted_at[each.agent][each.key] = each.revision
@@ -114,15 +137,19 @@ def _orders(world: _World, agent: AgentView) -> Orders:
     """Everything that an agent should have been told on this connection by now."""
     runs = world.runs_of[agent.name]
     mine = [run for run in runs if run.sent_journal == agent.journal]
-    starts = tuple(run.id for run in runs if _is_to_start(world, agent, run))
+    to_start = [run for run in runs if _is_to_start(world, agent, run)]
+    starts = tuple(run.id for run in to_start if not run.lays or run.id in agent.stowed)
     release_runs, release_workspaces = retention.releasable(mine, agent.leaving)
     return Orders(
         _assignment(world, agent),
         starts,
+        tuple(run.retry for run in mine if run.retry is not None and run.ended and run.archived),
+        tuple(each for run in mine if not run.ended for each in world.answers.get(run.id, ())),
         _cancels(mine, agent.caught_up),
         release_runs,
         release_workspaces,
-        tuple(run.id for run in mine if run.ended and not run.archived),
+        tuple(Collect(run.id, run.attempt) for run in mine if run.ended and not run.archived),
+        tuple(run.id for run in to_start if run.lays),
     )
 
 
@@ -167,13 +194,21 @@ def _is_to_start(world: _World, agent: AgentView, run: RunView) -> bool:
         return False
     if run.sent_journal is not None:
         return run.sent_journal == agent.journal
-    return run.wish is None and not agent.leaving and not world.held_elsewhere(run.key, agent.name)
+    if run.wish is not None or agent.leaving or world.held_elsewhere(run.key, agent.name):
+        return False
+    return run.policy == ALLOW or not _runs_elsewhere(world, run)
 
 
-def _cancels(runs: Iterable[RunView], caught_up: bool) -> tuple[tuple[str, bool], ...]:
+def _runs_elsewhere(world: _World, run: RunView) -> bool:
+    """Whether an older run of its pipeline goes on at another agent. On its own one the agent sees to the order."""
+    older = (other for other in world.open_runs[run.key] if other.id != run.id)
+    return any(other.agent != run.agent and other.sent_journal is not None for other in older)
+
+
+def _cancels(runs: Iterable[RunView], caught_up: bool) -> tuple[Cancel, ...]:
     """Wishes that the agent has not journalled yet, or only a weaker one. The run itself was sent before."""
     return tuple(
-        (run.id, run.wish == KILL)
+        Cancel(run.id, run.wish == KILL, run.wish_reason, run.attempt)
         for run in runs
         if not run.ended and (run.known or caught_up) and _STRENGTH[run.wish] > _STRENGTH[run.wish_seen]
     )
@@ -184,9 +219,8 @@ def _ended_by_control(world: _World, run: RunView) -> Lost | None:
     if run.ended or run.sent_journal is not None:
         return None
     if run.wish is not None:
-        return Lost(
-            run.id, phases.KILLED if run.wish == KILL else phases.CANCELLED, "it ended before it was sent"
-        )
+        reason = phases.KILLED if run.wish == KILL else run.wish_reason
+        return Lost(run.id, reason, "it ended before it was sent")
     agent = world.agents.get(run.agent)
     if (agent is None or agent.leaving) and run.key not in world.assigned:
         why = "was removed before the run was sent, and its pipeline is not scheduled elsewhere"

@@ -97,7 +97,7 @@ def _not_scheduled(decision: Decision | None) -> Iterator[str]:
         yield f"{decision.agent} could take it now: the next pass places it there; xene reconcile makes one"
     elif not decision.rejections:
         yield decision.message
-        yield "declare an Agent object, or take the pin away"
+        yield "declare an Agent object"
     else:
         if not is_told_by_rejections(decision):
             yield decision.message

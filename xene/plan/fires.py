@@ -7,7 +7,7 @@ fire's params that it declares; one that no pipeline of the fire declares is an 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Mapping
+from typing import Collection, Mapping
 
 from xene.errors import NotFound
 from xene.model.workflow import Param, Scalar
@@ -18,26 +18,31 @@ Declared = Mapping[str, Mapping[str, Param]]  # by pipeline, then by param
 
 @dataclass(frozen=True)
 class Start:
-    """One run that a fire begins."""
+    """One run that a fire begins. `follows`: not at once, but when the pipelines that it needs have ended."""
 
     pipeline: str
     params: Mapping[str, Scalar]
+    follows: bool = False
 
 
 def starts(
-    workflow: str, declared: Declared, only: str | None, given: Mapping[str, object]
+    workflow: str,
+    declared: Declared,
+    only: str | None,
+    given: Mapping[str, object],
+    needing: Collection[str] = (),
 ) -> tuple[Start, ...]:
-    """The runs of a fire of `workflow` (or of its pipeline `only`), in the manifest's order.
+    """The runs of a fire of `workflow` (or of its pipeline `only`, alone), in the manifest's order.
 
-    `declared` are the params of all its pipelines. Raises NotFound for an unknown pipeline, and Usage with
-    everything that is wrong with the params.
+    `declared` are the params of all its pipelines, `needing` those that need others. Raises NotFound for an unknown
+    pipeline, and Usage with everything that is wrong with the params.
     """
     fired = _fired(workflow, declared, only)
     problems = inputs.unknown(given, _names(fired))
     begun = []
     for pipeline, params in fired.items():
         values, wrong = inputs.check(params, given)
-        begun.append(Start(pipeline, values))
+        begun.append(Start(pipeline, values, only is None and pipeline in needing))
         problems += [f"{pipeline}: {one}" if len(fired) > 1 else one for one in wrong]
     inputs.raise_problems(problems)
     return tuple(begun)

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Mapping, NamedTuple, TypeVar
 
+from xene.model import phases
+from xene.model.workflow import ALLOW
+
 _T = TypeVar("_T")
 
 CANCEL = "cancel"
@@ -22,19 +25,56 @@ class Assignment:
     capacity: int | None
 
 
+class Cancel(NamedTuple):
+    """A run that is to end. `attempt` tells the wish from one about an earlier attempt."""
+
+    run: str
+    kill: bool
+    reason: str
+    attempt: int
+
+
+class Retry(NamedTuple):
+    """An ended run that is to have another attempt, from the task `start` on (None: from what failed)."""
+
+    run: str
+    attempt: int
+    start: str | None
+
+
+class Answer(NamedTuple):
+    """What somebody said to an approval. `at` tells one answer from the next."""
+
+    run: str
+    task: str
+    approved: bool
+    message: str
+    at: float
+
+
+class Collect(NamedTuple):
+    """An ended run whose logs are to be fetched, after each attempt."""
+
+    run: str
+    attempt: int
+
+
 @dataclass(frozen=True)
 class Orders:
     """What one agent is told, in this order. Everything is idempotent there, so saying it twice does no harm.
 
-    `cancels` are (run, whether to kill); `collect` are ended runs whose logs are to be fetched.
+    `stow` are runs whose artifacts it must have before they are started.
     """
 
     assign: Assignment | None = None
     starts: tuple[str, ...] = ()
-    cancels: tuple[tuple[str, bool], ...] = ()
+    retries: tuple[Retry, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    cancels: tuple[Cancel, ...] = ()
     release_runs: tuple[str, ...] = ()
     release_workspaces: tuple[str, ...] = ()
-    collect: tuple[str, ...] = ()
+    collect: tuple[Collect, ...] = ()
+    stow: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return any(getattr(self, each.name) not in (None, ()) for each in fields(self))
@@ -44,10 +84,13 @@ class Orders:
         return Orders(
             more.assign or self.assign,
             self.starts + more.starts,
+            self.retries + more.retries,
+            self.answers + more.answers,
             self.cancels + more.cancels,
             self.release_runs + more.release_runs,
             self.release_workspaces + more.release_workspaces,
             self.collect + more.collect,
+            self.stow + more.stow,
         )
 
     def minus(self, told: Orders) -> Orders:
@@ -55,10 +98,13 @@ class Orders:
         return Orders(
             None if self.assign == told.assign else self.assign,
             _without(self.starts, told.starts),
+            _without(self.retries, told.retries),
+            _without(self.answers, told.answers),
             _without(self.cancels, told.cancels),
             _without(self.release_runs, told.release_runs),
             _without(self.release_workspaces, told.release_workspaces),
             _without(self.collect, told.collect),
+            _without(self.stow, told.stow),
         )
 
 
@@ -73,7 +119,8 @@ class AgentView(NamedTuple):
     """An agent. `journal` is None until it was heard once; `leaving`: its object is gone.
 
     `capacity` is the declared one. `up`: a hello came on the present connection; `caught_up`: all events up to the
-    `last` that this hello named are stored; `told`: all that was said on this connection.
+    `last` that this hello named are stored; `told`: all that was said on this connection; `stowed`: runs whose
+    artifacts it has.
     """
 
     name: str
@@ -83,6 +130,7 @@ class AgentView(NamedTuple):
     capacity: int | None
     caught_up: bool
     told: Orders = Orders()
+    stowed: frozenset[str] = frozenset()
 
 
 class Assigned(NamedTuple):
@@ -106,7 +154,8 @@ class RunView(NamedTuple):
 
     `sent_journal`: to which journal of its agent it was sent (None: never). `known`: the agent reported about it.
     `wish_seen`: which wish the agent journalled. `archived`: its log is settled, complete or not.
-    `newer_ended`: a newer run of its pipeline has ended, or the pipeline is gone.
+    `newer_ended`: a newer run of its pipeline has ended, or the pipeline is gone. `policy` is its
+    concurrencyPolicy. `retry`: another attempt of it is wanted. `lays`: it wants artifacts of other runs.
     """
 
     id: str
@@ -122,3 +171,8 @@ class RunView(NamedTuple):
     released: bool = False
     workspace_dropped: bool = False
     newer_ended: bool = False
+    attempt: int = 1
+    policy: str = ALLOW
+    wish_reason: str = phases.CANCELLED
+    retry: Retry | None = None
+    lays: bool = False

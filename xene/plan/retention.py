@@ -18,7 +18,8 @@ def releasable(runs: Iterable[RunView], leaving: bool) -> tuple[tuple[str, ...],
 
     On an agent that is `leaving` nothing is kept but what is not archived yet.
     """
-    idle = [run for run in runs if run.ended and not run.released and (leaving or workspace_is_useless(run))]
+    ended = [run for run in runs if run.ended and not run.released and run.retry is None]
+    idle = [run for run in ended if leaving or workspace_is_useless(run)]
     whole = tuple(run.id for run in idle if run.archived)
     workspaces = tuple(run.id for run in idle if not run.archived and not run.workspace_dropped)
     return whole, workspaces

@@ -126,13 +126,22 @@ def _put_pipelines(conn: sqlite3.Connection, now: float, workflow: str, data: Ma
         revision = put_revision(conn, now, codec.executable_spec(data, name))
         placement = body.get("placement", {})
         rows.append(
-            (workflow, name, position, revision, codec.canonical(placement), placement.get("size", 1))
+            (
+                workflow,
+                name,
+                position,
+                revision,
+                codec.canonical(placement),
+                placement.get("size", 1),
+                json.dumps(body.get("needs", [])),
+            )
         )
     conn.executemany(
-        "INSERT INTO pipelines (workflow, name, position, revision, placement, size, phase, reason, message)"
-        f" VALUES (?, ?, ?, ?, ?, ?, '{phases.NOT_SCHEDULED}', 'New', 'it has not been placed yet')"
+        "INSERT INTO pipelines (workflow, name, position, revision, placement, size, needs, phase, reason,"
+        f" message) VALUES (?, ?, ?, ?, ?, ?, ?, '{phases.NOT_SCHEDULED}', 'New', 'it has not been placed yet')"
         " ON CONFLICT (workflow, name) DO UPDATE SET position = excluded.position,"
-        " revision = excluded.revision, placement = excluded.placement, size = excluded.size",
+        " revision = excluded.revision, placement = excluded.placement, size = excluded.size,"
+        " needs = excluded.needs",
         rows,
     )
 

@@ -10,7 +10,7 @@ from xene.store import events
 
 
 class Row(NamedTuple):
-    """One pipeline. `placement` is canonical JSON: equal texts, equal placements."""
+    """One pipeline. `placement` is canonical JSON: equal texts, equal placements. `needs` is JSON too."""
 
     workflow: str
     name: str
@@ -20,12 +20,13 @@ class Row(NamedTuple):
     reason: str | None
     message: str | None
     agent: str | None
+    needs: str = "[]"
 
 
 def every(conn: sqlite3.Connection) -> list[Row]:
     """All pipelines, by workflow and name."""
     rows = conn.execute(
-        "SELECT workflow, name, revision, placement, phase, reason, message, agent FROM pipelines"
+        "SELECT workflow, name, revision, placement, phase, reason, message, agent, needs FROM pipelines"
         " ORDER BY workflow, name"
     )
     return [Row._make(row) for row in rows]
@@ -34,11 +35,16 @@ def every(conn: sqlite3.Connection) -> list[Row]:
 def of_workflow(conn: sqlite3.Connection, workflow: str) -> list[Row]:
     """The pipelines of one workflow, in the manifest's order."""
     rows = conn.execute(
-        "SELECT workflow, name, revision, placement, phase, reason, message, agent FROM pipelines"
+        "SELECT workflow, name, revision, placement, phase, reason, message, agent, needs FROM pipelines"
         " WHERE workflow = ? ORDER BY position",
         (workflow,),
     )
     return [Row._make(row) for row in rows]
+
+
+def read(conn: sqlite3.Connection, workflow: str, name: str) -> Row | None:
+    """One pipeline, None where there is none."""
+    return next((row for row in of_workflow(conn, workflow) if row.name == name), None)
 
 
 def put(conn: sqlite3.Connection, now: float, rows: Iterable[Row]) -> None:

@@ -12,7 +12,9 @@ import sqlite3
 from typing import Any, Callable, Iterable, Mapping
 
 from xene.model import phases
-from xene.store import agents, events
+from xene.model.ids import is_task_name
+from xene.model.workflow import MATRIX_MOST
+from xene.store import agents, artifacts, events, fires, tasks
 
 OUTPUTS_MAX = 1024 * 1024  # bytes of a task's outputs, as JSON
 _LATEST = 4e9  # an instant beyond this is no instant
@@ -103,6 +105,7 @@ class _Fold:
         self.conn, self.agent, self.journal, self.now = conn, agent, journal, now
         self.runs: dict[str, _Run | None] = {}
         self.ended: list[str] = []
+        self.retried: list[str] = []
         self.notes: dict[tuple[str, str], str] = {}  # (name, reason): message; one of a kind is enough
 
     def add(self, event: Mapping[str, Any]) -> None:
@@ -127,7 +130,7 @@ class _Fold:
                     f"a report about run {event['run']}, which is not assigned to it, was dropped"
                 )
             return
-        if run.ended and event["type"] != "run.released":
+        if run.ended and event["type"] not in ("run.released", "run.retried"):
             return  # the end never changes
         run.changed = True
         act(self, run, event)
@@ -169,6 +172,7 @@ class _Fold:
             (now, "Agent" if name == self.agent else "Run", name, reason, message)
             for (name, reason), message in self.notes.items()
         ]
+        lines += [(now, "Run", run_id, "Retried", "it has another attempt") for run_id in self.retried]
         for run_id in self.ended:
             run = self.runs[run_id]
             if run is not None:
@@ -195,6 +199,97 @@ def _accepted(_: _Fold, run: _Run, _event: Mapping[str, Any]) -> None:
         run.reason, run.message = phases.WAITING_FOR_CAPACITY, "its agent has accepted it"
 
 
+def _run_held(_: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
+    run.reason, run.message = _reason(event["reason"]), _text(event["message"])
+
+
+def _run_freed(_: _Fold, run: _Run, _event: Mapping[str, Any]) -> None:
+    run.reason = run.message = None
+
+
+def _run_waiting(_: _Fold, run: _Run, _event: Mapping[str, Any]) -> None:
+    run.reason, run.message = phases.WAITING_FOR_APPROVAL, "all that is left waits for an approval"
+
+
+def _run_retried(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
+    """Only where it was asked for: an end does not change by an agent's word alone."""
+    attempt = _attempt(event["attempt"])
+    asked = fold.conn.execute(
+        "SELECT fire FROM runs WHERE seq = ? AND retry_attempt = ?", (run.seq, attempt)
+    ).fetchone()
+    if asked is None or not run.ended:
+        return
+    run.reason, run.message, run.started_at, run.finished_at = None, None, None, None
+    run.enter(phases.QUEUED, _at(event))
+    run.ended, run.log, run.wish_seen = 0, None, None
+    fold.conn.execute(
+        "UPDATE runs SET attempt = ?, retry_attempt = NULL, retry_start = NULL, archived = 0, log_message = NULL"
+        " WHERE seq = ?",
+        (attempt, run.seq),
+    )
+    tasks.begin_anew(fold.conn, run.seq, _names(event["tasks"]))
+    fires.reopen(fold.conn, asked[0])
+    fold.retried.append(event["run"])
+
+
+def _matrix_expanded(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
+    task, instances = _name(event["task"]), event["instances"]
+    if not isinstance(instances, list) or len(instances) > MATRIX_MOST:
+        raise ValueError("instances are expected")
+    names = [_instance(task, each[0]) for each in instances]
+    spec = json.loads(
+        fold.conn.execute(
+            "SELECT v.spec FROM runs r JOIN revisions v ON v.digest = r.revision WHERE r.seq = ?", (run.seq,)
+        ).fetchone()[0]
+    )
+    found = {**spec["pipeline"]["tasks"], **spec["pipeline"].get("finally", {})}[task]
+    tasks.expand(fold.conn, run.seq, task, names, [step["name"] for step in found["steps"]])
+
+
+def _instance(task: str, value: Any) -> str:
+    """The name of an instance of `task`. Raises ValueError."""
+    name = _name(value)
+    if not is_task_name(name) or name.partition("[")[0] != task:
+        raise ValueError(f"{name!r} is no instance of {task}")
+    return name
+
+
+def _approval_asked(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
+    _say(fold, run, event, phases.WAITING_FOR_APPROVAL)
+    fold.notes[event["run"], phases.WAITING_FOR_APPROVAL] = f"task {event['task']}: {event['message']}"
+
+
+def _approval_answered(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
+    task = _name(event["task"])
+    fold.conn.execute("DELETE FROM answers WHERE run = ? AND task = ?", (run.seq, task))
+    fold.conn.execute(
+        "UPDATE tasks SET reason = NULL, message = NULL WHERE run = ? AND name = ? AND ended = 0",
+        (run.seq, task),
+    )
+
+
+def _retry_planned(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
+    at, attempt = _at(event), _attempt(event["attempt"])
+    if event["step"] is None:
+        fold.conn.execute(
+            "UPDATE task_attempts SET phase = ?, reason = ?, message = ?, finished_at = ?"
+            " WHERE run = ? AND task = ? AND attempt = ? AND finished_at IS NULL",
+            (
+                phases.ERROR, _reason(event["reason"]), _text(event["message"]), at,
+                run.seq, _name(event["task"]), attempt,
+            ),
+        )  # fmt: skip
+    _say(fold, run, event, phases.WAITING_FOR_RETRY)
+
+
+def _say(fold: _Fold, run: _Run, event: Mapping[str, Any], reason: str) -> None:
+    """What a task waits for."""
+    fold.conn.execute(
+        "UPDATE tasks SET reason = ?, message = ? WHERE run = ? AND name = ? AND ended = 0",
+        (reason, _text(event["message"]), run.seq, _name(event["task"])),
+    )
+
+
 def _run_started(_: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
     run.started_at = _at(event)
     run.reason = run.message = None
@@ -213,8 +308,22 @@ def _task_started(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
             "INSERT OR IGNORE INTO task_attempts (run, task, attempt, phase, started_at) VALUES (?, ?, ?, ?, ?)",
             (run.seq, _name(event["task"]), attempt, phases.RUNNING, at),
         )
+        if attempt > 1:
+            tasks.clear_steps(fold.conn, run.seq, _name(event["task"]))
+        if "[" in event["task"]:
+            _sum_started(fold, run, event["task"], at)
+    run.reason = run.message = None
     if run.phase in (phases.STARTING_UP, phases.QUEUED):
         run.enter(phases.RUNNING, at)
+
+
+def _sum_started(fold: _Fold, run: _Run, instance: str, at: float) -> None:
+    """The task itself runs as soon as the first of its instances does."""
+    fold.conn.execute(
+        "UPDATE tasks SET phase = ?, reason = NULL, message = NULL, started_at = ?, attempt = coalesce(attempt, 0)"
+        " + 1 WHERE run = ? AND name = ? AND instance = 0 AND started_at IS NULL AND ended = 0",
+        (phases.RUNNING, at, run.seq, instance.partition("[")[0]),
+    )
 
 
 def _task_ended(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
@@ -231,6 +340,14 @@ def _task_ended(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
         " WHERE run = ? AND task = ? AND attempt = ? AND finished_at IS NULL",
         (*end, at, run.seq, _name(event["task"]), attempt),
     )
+    if end[1] is not None:
+        fold.conn.execute(
+            "UPDATE tasks SET reason = ?, message = ?, ended = 1"
+            " WHERE run = ? AND name > ? AND name < ? AND ended = 0",
+            (*end[1:], run.seq, *tasks.instances_between(event["task"])),
+        )
+    if event.get("artifacts") and phase == phases.SUCCESS:
+        artifacts.announced(fold.conn, run.seq, _name(event["task"]), event["artifacts"])
 
 
 def _step_started(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
@@ -264,6 +381,7 @@ def _cancel_asked(_: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
 
 
 def _run_stopping(_: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
+    run.reason = run.message = None
     run.enter(phases.SHUTTING_DOWN, _at(event))
 
 
@@ -293,6 +411,15 @@ def _run_released(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
 
 _FOLDS: dict[Any, Callable[[_Fold, _Run, Mapping[str, Any]], None]] = {
     "run.accepted": _accepted,
+    "run.held": _run_held,
+    "run.freed": _run_freed,
+    "run.waiting": _run_waiting,
+    "run.resumed": _run_freed,
+    "run.retried": _run_retried,
+    "matrix.expanded": _matrix_expanded,
+    "approval.asked": _approval_asked,
+    "approval.answered": _approval_answered,
+    "retry.planned": _retry_planned,
     "run.started": _run_started,
     "task.started": _task_started,
     "task.ended": _task_ended,
@@ -360,6 +487,11 @@ def _texts(value: Any) -> dict[str, str]:
     return {key: str(item) for key, item in value.items()}
 
 
+def _text_or_texts(value: Any) -> str | list[str]:
+    """An output: a text, or for the sum of a matrix the list of those of its instances."""
+    return [str(item) for item in value[:MATRIX_MOST]] if isinstance(value, list) else str(value)
+
+
 def _revisions(value: Any) -> dict[str, str]:
     return {_name(key): _name(item) for key, item in _texts(value).items()}
 
@@ -371,7 +503,9 @@ def _names(value: Any) -> list[str]:
 
 
 def _outputs(value: Any) -> str:
-    text = json.dumps(_texts(value), ensure_ascii=False)
+    if not isinstance(value, dict):
+        raise ValueError("an object is expected")
+    text = json.dumps({key: _text_or_texts(item) for key, item in value.items()}, ensure_ascii=False)
     if len(text.encode()) > OUTPUTS_MAX + 4096:  # lone surrogates raise here: they are no text
         raise ValueError("its outputs are too large")
     return text

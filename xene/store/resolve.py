@@ -27,21 +27,21 @@ def resolve_run(state: State, text: str) -> str:
         if len(found) == 1 or text in found:
             return text if text in found else found[0]
         if len(found) > 1:
-            raise NotFound(
-                f"{text} is the beginning of several runs: {_listed(found)}", hint="type more of it"
-            )
+            more = " and more" if len(found) > _SHOWN else ""
+            several = ", ".join(found[:_SHOWN]) + more
+            raise NotFound(f"{text} is the beginning of several runs: {several}", hint="type more of it")
         if not re.match(r"[0-9]{4}", text):
             return _nth_run(conn, *_run_of_a_word(conn, text), 0)
         raise NotFound(f"there is no run {text}", hint="xene get runs")
 
 
 def _by_prefix(conn: sqlite3.Connection, text: str) -> list[str]:
-    """Ids that begin with `text`, by the index: at most a few more than are shown."""
+    """Ids that begin with `text`, by the index: at most one more than are shown."""
     if not text:
         return []
     rows = conn.execute(
         "SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
-        (text, text + "\U0010ffff", _SHOWN + 2),
+        (text, text + "\U0010ffff", _SHOWN + 1),
     )
     return [row[0] for row in rows]
 

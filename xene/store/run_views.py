@@ -98,7 +98,7 @@ def _add_tasks(conn: sqlite3.Connection, found: Mapping[int, Json], numbers: Seq
     tasks: dict[tuple[int, str], Json] = {}
     for row in conn.execute(
         "SELECT run, name, phase, reason, message, attempt, started_at, finished_at, outputs FROM tasks"
-        f" WHERE run IN ({marks}) ORDER BY run, position",
+        f" WHERE run IN ({marks}) ORDER BY run, position, instance",
         numbers,
     ):
         tasks[row[0], row[1]] = found[row[0]]["tasks"][row[1]] = _task(row)

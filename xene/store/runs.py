@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from xene.model import phases
 from xene.model.run import RunOrder
-from xene.store import events
+from xene.model.workflow import QUEUE
+from xene.store import events, tasks
 from xene.store.record import end_parts, record
 
 __all__ = [
@@ -21,30 +22,24 @@ __all__ = [
     "archived",
     "back_in_sight",
     "create",
-    "create_fire",
     "end",
+    "has_open",
+    "is_unsent",
+    "laid",
     "log_of",
+    "log_settled",
     "lost_sight",
     "move",
     "orders",
+    "policy_of",
     "record",
     "released",
     "sent",
     "statuses",
     "unsettled",
-    "wish",
+    "waits",
     "workspace_dropped",
 ]
-
-
-def create_fire(
-    conn: sqlite3.Connection, now: float, fire: str, workflow: str, trigger: str, params: Mapping[str, Any]
-) -> None:
-    """One event that starts runs."""
-    conn.execute(
-        "INSERT INTO fires (id, workflow, trigger, params, created_at) VALUES (?, ?, ?, ?, ?)",
-        (fire, workflow, trigger, json.dumps(dict(params)), now),
-    )
 
 
 def create(
@@ -60,33 +55,39 @@ def create(
     agent: str,
     trigger: str,
     params: Mapping[str, Any],
+    artifacts: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """A run that is Queued, with a row for each of its tasks and their steps. `spec` is that of `revision`."""
+    """A run that is Queued, with a row for each of its tasks and their steps. `spec` is that of `revision`.
+
+    `artifacts` are those of other runs that are laid into its workspace: what `store.artifacts.for_order` gave.
+    """
     row = conn.execute(
-        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, agent, trigger, params, phase,"
-        " phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, agent, trigger, params,"
+        " artifacts, phase, phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            run, fire, workflow, pipeline, revision, spec.get("size", 1), agent, trigger,
-            json.dumps(dict(params)), phases.QUEUED, now, now,
+            run, fire, workflow, pipeline, revision, spec.get("size", 1), policy_of(spec), agent, trigger,
+            json.dumps(dict(params)), _artifacts(artifacts), phases.QUEUED, now, now,
         ),
     )  # fmt: skip
-    _create_tasks(conn, int(row.lastrowid or 0), spec["pipeline"]["tasks"])
+    tasks.create(conn, int(row.lastrowid or 0), spec["pipeline"])
 
 
-def _create_tasks(conn: sqlite3.Connection, seq: int, tasks: Mapping[str, Any]) -> None:
-    idle = phases.NOT_EXECUTED
-    conn.executemany(
-        "INSERT INTO tasks (run, position, name, phase) VALUES (?, ?, ?, ?)",
-        [(seq, position, name, idle) for position, name in enumerate(tasks)],
-    )
-    conn.executemany(
-        "INSERT INTO steps (run, task, position, name, phase) VALUES (?, ?, ?, ?, ?)",
-        [
-            (seq, name, position, step["name"], idle)
-            for name, task in tasks.items()
-            for position, step in enumerate(task["steps"])
-        ],
-    )
+def _artifacts(given: Sequence[Mapping[str, Any]]) -> str | None:
+    return json.dumps([dict(each) for each in given]) if given else None
+
+
+def policy_of(spec: Mapping[str, Any]) -> str:
+    """The concurrencyPolicy of an executable spec."""
+    return str(spec["pipeline"].get("concurrencyPolicy", QUEUE))
+
+
+def has_open(conn: sqlite3.Connection, workflow: str, pipeline: str) -> str | None:
+    """The oldest run of the pipeline that has not ended, None where there is none."""
+    row = conn.execute(
+        "SELECT id FROM runs WHERE workflow = ? AND pipeline = ? AND ended = 0 ORDER BY seq LIMIT 1",
+        (workflow, pipeline),
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 class Open(NamedTuple):
@@ -113,6 +114,12 @@ class Open(NamedTuple):
     workspace_dropped: bool
     log: str | None
     newer_ended: bool
+    policy: str
+    wish_reason: str | None
+    retry_attempt: int | None
+    retry_start: str | None
+    attempt: int
+    artifacts: str | None
 
 
 _OPEN = (
@@ -121,7 +128,9 @@ _OPEN = (
     " workspace_dropped, log,"
     " ended AND (EXISTS (SELECT 1 FROM runs n WHERE n.workflow = r.workflow AND n.pipeline = r.pipeline"
     " AND n.seq > r.seq AND n.ended = 1)"
-    " OR NOT EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = r.workflow AND p.name = r.pipeline))"
+    " OR NOT EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = r.workflow AND p.name = r.pipeline)),"
+    " policy, wish_reason, retry_attempt, retry_start, attempt,"
+    " CASE WHEN ended THEN NULL ELSE artifacts END"
     " FROM runs r INDEXED BY runs_unsettled WHERE settled = 0"
 )
 
@@ -130,18 +139,6 @@ def unsettled(conn: sqlite3.Connection, agent: str | None = None) -> list[Open]:
     """Runs that have not ended, or whose log or workspace is still on the agent; oldest first."""
     where, values = (_OPEN, ()) if agent is None else (_OPEN + " AND agent = ?", (agent,))
     return sorted(Open._make(row) for row in conn.execute(where, values))
-
-
-def wish(conn: sqlite3.Connection, now: float, run: str, *, kill: bool) -> bool:
-    """Store that the run is to end. False if it has ended already. A kill is never weakened to a cancel."""
-    changed = conn.execute(
-        "UPDATE runs SET wish = CASE WHEN ? OR wish = 'kill' THEN 'kill' ELSE 'cancel' END"
-        " WHERE id = ? AND ended = 0",
-        (kill, run),
-    )
-    if changed.rowcount:
-        events.note(conn, now, "Run", run, "KillAsked" if kill else "CancelAsked")
-    return bool(changed.rowcount)
 
 
 def sent(conn: sqlite3.Connection, now: float, journal: str, ids: Iterable[str]) -> None:
@@ -198,6 +195,33 @@ def archived(conn: sqlite3.Connection, run: str, log: str, message: str | None =
         "UPDATE runs SET log = ?, log_message = ?, archived = 1, settled = released WHERE id = ? AND ended = 1",
         (log, message, run),
     )
+
+
+def laid(conn: sqlite3.Connection, run: str) -> list[dict[str, Any]]:
+    """The artifacts of other runs that this one gets, as `create` was given them."""
+    row = conn.execute("SELECT artifacts FROM runs WHERE id = ?", (run,)).fetchone()
+    return json.loads(row[0]) if row is not None and row[0] else []
+
+
+def waits(conn: sqlite3.Connection, now: float, run: str, reason: str, message: str) -> None:
+    """Say why a run that no agent has yet is still Queued; an event tells it once."""
+    changed = conn.execute(
+        "UPDATE runs SET reason = ?, message = ? WHERE id = ? AND ended = 0 AND known = 0 AND message IS NOT ?",
+        (reason, message, run, message),
+    )
+    if changed.rowcount:
+        events.note(conn, now, "Run", run, reason, message)
+
+
+def is_unsent(conn: sqlite3.Connection, run: str) -> bool:
+    """Whether no agent was ever told of the run."""
+    row = conn.execute("SELECT 1 FROM runs WHERE id = ? AND sent_journal IS NULL", (run,)).fetchone()
+    return row is not None
+
+
+def log_settled(conn: sqlite3.Connection, run: str, log: str, message: str | None) -> None:
+    """The log of an ended run is settled; it is archived once its artifacts are too."""
+    conn.execute("UPDATE runs SET log = ?, log_message = ? WHERE id = ? AND ended = 1", (log, message, run))
 
 
 def released(conn: sqlite3.Connection, run: str, *, workspace: bool = True) -> None:
@@ -258,7 +282,7 @@ def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
     for run in ids:
         row = conn.execute(
             "SELECT r.id, r.workflow, r.pipeline, r.revision, v.spec, r.params, r.trigger, r.created_at, a.name,"
-            " a.spec, a.labels FROM runs r JOIN revisions v ON v.digest = r.revision"
+            " a.spec, a.labels, r.artifacts FROM runs r JOIN revisions v ON v.digest = r.revision"
             " JOIN agents a ON a.name = r.agent WHERE r.id = ?",
             (run,),
         ).fetchone()
@@ -278,6 +302,7 @@ def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
                     agent=row[8],
                     agent_env=json.loads(row[9]).get("env", {}),
                     agent_labels=json.loads(row[10]),
+                    artifacts=tuple(json.loads(row[11] or "[]")),
                 )
             )
     return found

@@ -33,7 +33,7 @@ CREATE TABLE agents (
 CREATE TABLE pipelines (
   workflow TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL,
   revision TEXT NOT NULL REFERENCES revisions (digest),
-  placement TEXT NOT NULL, size INTEGER NOT NULL,
+  placement TEXT NOT NULL, size INTEGER NOT NULL, needs TEXT NOT NULL DEFAULT '[]',
   phase TEXT NOT NULL, reason TEXT, message TEXT, agent TEXT,
   PRIMARY KEY (workflow, name)) WITHOUT ROWID;
 CREATE INDEX pipelines_name ON pipelines (name);
@@ -49,18 +49,28 @@ CREATE TABLE fires (
   id TEXT PRIMARY KEY, workflow TEXT NOT NULL, trigger TEXT NOT NULL, slot REAL,
   params TEXT NOT NULL, created_at REAL NOT NULL) WITHOUT ROWID;
 
+CREATE TABLE followers (
+  fire TEXT NOT NULL REFERENCES fires (id), workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
+  position INTEGER NOT NULL, revision TEXT NOT NULL REFERENCES revisions (digest),
+  needs TEXT NOT NULL, params TEXT NOT NULL,
+  outcome TEXT, reason TEXT, message TEXT,
+  PRIMARY KEY (fire, pipeline)) WITHOUT ROWID;
+CREATE INDEX followers_waiting ON followers (fire) WHERE outcome IS NULL;
+
 CREATE TABLE runs (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
   fire TEXT NOT NULL REFERENCES fires (id),
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
   revision TEXT NOT NULL REFERENCES revisions (digest),
   size INTEGER NOT NULL, agent TEXT NOT NULL,
-  trigger TEXT NOT NULL, slot REAL, params TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 1,
+  trigger TEXT NOT NULL, slot REAL, params TEXT NOT NULL, artifacts TEXT, attempt INTEGER NOT NULL DEFAULT 1,
+  policy TEXT NOT NULL DEFAULT 'Queue',
   phase TEXT NOT NULL, last_known_phase TEXT, phase_since REAL NOT NULL,
   reason TEXT, message TEXT,
   created_at REAL NOT NULL, started_at REAL, finished_at REAL,
   ended INTEGER NOT NULL DEFAULT 0,
-  wish TEXT, wish_seen TEXT,
+  wish TEXT, wish_seen TEXT, wish_reason TEXT,
+  retry_attempt INTEGER, retry_start TEXT,
   sent_at REAL, sent_journal TEXT, known INTEGER NOT NULL DEFAULT 0,
   log TEXT, log_message TEXT, archived INTEGER NOT NULL DEFAULT 0,
   released INTEGER NOT NULL DEFAULT 0, workspace_dropped INTEGER NOT NULL DEFAULT 0,
@@ -73,8 +83,14 @@ CREATE INDEX runs_created ON runs (created_at);
 CREATE INDEX runs_open ON runs (agent) WHERE ended = 0;
 CREATE INDEX runs_unsettled ON runs (agent) WHERE settled = 0;
 
+CREATE TABLE answers (
+  run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE, task TEXT NOT NULL,
+  approved INTEGER NOT NULL, message TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (run, task)) WITHOUT ROWID;
+
 CREATE TABLE tasks (
   run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE, position INTEGER NOT NULL,
+  instance INTEGER NOT NULL DEFAULT 0,
   name TEXT NOT NULL, phase TEXT NOT NULL, reason TEXT, message TEXT,
   attempt INTEGER, started_at REAL, finished_at REAL,
   ended INTEGER NOT NULL DEFAULT 0, outputs TEXT NOT NULL DEFAULT '{}',
@@ -93,6 +109,12 @@ CREATE TABLE steps (
   ended INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (run, task, name),
   FOREIGN KEY (run, task) REFERENCES tasks (run, name) ON DELETE CASCADE) WITHOUT ROWID;
+
+CREATE TABLE artifacts (
+  run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE, task TEXT NOT NULL, name TEXT NOT NULL,
+  size INTEGER NOT NULL, sha256 TEXT NOT NULL, files INTEGER NOT NULL,
+  state TEXT NOT NULL DEFAULT 'awaited', message TEXT,
+  PRIMARY KEY (run, task, name)) WITHOUT ROWID;
 
 CREATE TABLE events (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
@@ -140,7 +162,7 @@ SELECT id, workflow, pipeline, phase, last_known_phase, {_time("phase_since")}, 
 FROM runs;
 
 CREATE VIEW xene_tasks AS
-SELECT r.id AS run, t.name, t.position, t.phase, t.reason, t.message, t.attempt, t.outputs,
+SELECT r.id AS run, t.name, t.position, t.instance, t.phase, t.reason, t.message, t.attempt, t.outputs,
   {_time("t.started_at")}, {_time("t.finished_at")}
 FROM tasks t JOIN runs r ON r.seq = t.run;
 
@@ -148,6 +170,10 @@ CREATE VIEW xene_steps AS
 SELECT r.id AS run, s.task, s.name, s.position, s.phase, s.reason, s.message, s.exit_code, s.attempt,
   {_time("s.started_at")}, {_time("s.finished_at")}
 FROM steps s JOIN runs r ON r.seq = s.run;
+
+CREATE VIEW xene_artifacts AS
+SELECT r.id AS run, a.task, a.name, a.size, a.sha256, a.files, a.state, a.message
+FROM artifacts a JOIN runs r ON r.seq = a.run;
 
 CREATE VIEW xene_events AS
 SELECT id, {_time("at")}, kind, name, reason, message FROM events;

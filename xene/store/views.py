@@ -46,6 +46,15 @@ def workflows(
     return [_workflow(row) for row in rows]
 
 
+def description(state: State, workflow: str) -> str:
+    """What the manifest says that a workflow is for; "" where it says nothing."""
+    with state.snapshot() as conn:
+        row = conn.execute(
+            "SELECT data FROM objects WHERE kind = 'Workflow' AND name = ?", (workflow,)
+        ).fetchone()
+    return str(json.loads(row[0]).get("description", "")) if row else ""
+
+
 def _workflow(row: Sequence[Any]) -> Json:
     return {
         "name": row[0],

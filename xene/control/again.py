@@ -1,0 +1,85 @@
+"""Trying again: another attempt of an ended run on its agent (`retry`), or a new run with its inputs (`rerun`)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from xene.control.drive import drive
+from xene.control.fire import Fired, HandedOver, repeat
+from xene.control.place import Place
+from xene.control.sessions import Open, open_channel
+from xene.control.taken import Taken
+from xene.errors import Conflict, NotFound
+from xene.model import phases
+from xene.store import db, views, wishes
+from xene.store.db import State
+
+
+def retry(place: Place, run: str, *, start: str | None = None, open: Open = open_channel) -> dict[str, Any]:
+    """Have another attempt of a run: what failed and all after it, and from the task `start` on.
+
+    Returns when its agent has taken it. Raises NotFound, Conflict where there is nothing to repeat or its workspace
+    is gone, Unreachable if its agent cannot be asked (the wish stays).
+    """
+    with db.open_state(place.state, create=False) as state:
+        if not state.exists:
+            raise NotFound(f"there is no run {run}", hint="xene get runs")
+        before = views.run(state, run)
+        attempt = before["attempt"] + 1
+        _refuse_task(before, start)
+        with state.transaction() as conn:
+            _refuse(run, start, wishes.look_at_retry(conn, run))
+            wishes.retry(conn, time.time(), run, attempt, start)
+    taken = Taken(run, before["agent"], "the retry", lambda state: _attempt(state, run) >= attempt)
+    drive(place, taken, open=open)
+    with db.open_for_reading(place.state) as state:
+        return views.run(state, run)
+
+
+def _attempt(state: State, run: str) -> int:
+    with state.snapshot() as conn:
+        return wishes.look_at_retry(conn, run).attempt
+
+
+def _refuse_task(run: dict[str, Any], start: str | None) -> None:
+    if start is not None and start not in run["tasks"]:
+        from difflib import get_close_matches
+
+        near = get_close_matches(start, list(run["tasks"]), 1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(list(run['tasks'])[:10])}"
+        raise NotFound(f"run {run['id']} has no task {start}", hint=hint)
+
+
+def _refuse(run: str, start: str | None, found: wishes.Retry) -> None:
+    """Raises what stands against another attempt."""
+    if not found.ended:
+        raise Conflict(f"run {run} has not ended: it is {found.phase}", hint=f"xene wait {run}")
+    if found.phase == phases.SUCCESS and start is None:
+        raise Conflict(
+            f"run {run} ended in Success, so there is nothing to repeat",
+            hint=f"xene retry {run} --from TASK, while its workspace is kept; or xene rerun {run}",
+        )
+    if not found.kept:
+        raise Conflict(
+            f"the workspace of run {run} is no longer on its agent, so it cannot go on there",
+            hint=f"xene rerun {run} starts a new run with the same inputs",
+        )
+
+
+def rerun(
+    place: Place, run: str, *, latest: bool = False, hand_over: bool = True, open: Open = open_channel
+) -> Fired:
+    """Start a new run with the inputs of an earlier one, at its revision or at the latest one of its pipeline.
+
+    Raises NotFound, Usage (params that the latest revision refuses), Unplaceable, Conflict (Forbid).
+    """
+    with db.open_state(place.state, create=False) as state:
+        if not state.exists:
+            raise NotFound(f"there is no run {run}", hint="xene get runs")
+        fired, where = repeat(state, views.run(state, run), latest=latest)
+    if not hand_over:
+        return fired
+    wish = HandedOver(fired.runs, where)
+    drive(place, wish, open=open)
+    return fired._replace(away=wish.away)

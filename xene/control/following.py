@@ -1,0 +1,80 @@
+"""Pipelines that follow others within a fire: their runs come to be, or it is recorded why they do not.
+
+Called by a pass, in its transaction, so that a fire goes on whoever works on the state, and after any crash.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Mapping
+
+from xene.model import ids, phases
+from xene.model.pipeline_codec import pipeline_connectors_from_json
+from xene.plan.following import Verdict, judge, outcome_of
+from xene.store import fires, objects, pipelines, runs, wishes
+from xene.store.fires import Follower
+
+PIPELINE = "pipeline"  # the trigger of such a run
+_NEVER = "ConnectorsNotMet"
+_GONE = "PipelineRemoved"
+
+
+def follow(conn: sqlite3.Connection, now: float) -> bool:
+    """Start what can start now, and give up what never will. True if anything was decided."""
+    decided = False
+    outcomes: dict[str, Mapping[str, str | None]] = {}
+    for follower in fires.waiting(conn):
+        if follower.fire not in outcomes:
+            outcomes[follower.fire] = _outcomes(conn, follower.fire)
+        verdict = judge(pipeline_connectors_from_json(follower.needs), outcomes[follower.fire])
+        if _carry_out(conn, now, follower, verdict):
+            decided = True
+            del outcomes[follower.fire]
+    return decided
+
+
+def _outcomes(conn: sqlite3.Connection, fire: str) -> dict[str, str | None]:
+    """By pipeline. A run that waits to be tried again has not ended."""
+    return {
+        each.pipeline: each.outcome or outcome_of(each.phase, each.reason, each.ended)
+        for each in fires.members(conn, fire)
+    }
+
+
+def _carry_out(conn: sqlite3.Connection, now: float, follower: Follower, verdict: Verdict) -> bool:
+    if verdict.skip:
+        fires.skipped(conn, now, follower, _NEVER, verdict.skip)
+        return True
+    if not verdict.starts:
+        return False
+    row = pipelines.read(conn, follower.workflow, follower.pipeline)
+    if row is None:
+        fires.skipped(conn, now, follower, _GONE, "the pipeline is no longer there")
+        return True
+    if row.agent is None or row.phase != phases.SCHEDULED:
+        return False  # it waits until an agent can take it
+    create_run(conn, now, follower, row.agent)
+    return True
+
+
+def create_run(conn: sqlite3.Connection, now: float, follower: Follower, agent: str) -> str:
+    """The run of a pipeline that follows; its id."""
+    run = ids.run_id(now, os.urandom(8))
+    spec = objects.read_revision(conn, follower.revision)
+    runs.create(
+        conn,
+        now,
+        run,
+        fire=follower.fire,
+        workflow=follower.workflow,
+        pipeline=follower.pipeline,
+        revision=follower.revision,
+        spec=spec,
+        agent=agent,
+        trigger=PIPELINE,
+        params=follower.params,
+    )
+    fires.followed(conn, follower.fire, follower.pipeline)
+    wishes.make_room(conn, now, follower.workflow, follower.pipeline, run, runs.policy_of(spec))
+    return run
