@@ -48,7 +48,9 @@ spec:
 
 
 @pytest.fixture(scope="module", params=["local", "ssh"])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, str]]:
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Fleet, str]]:
     """Two agents, and a run of `shop/build`."""
     with fleet(tmp_path_factory.mktemp(request.param), request.param, count=2) as made:
         made.write("flow.yaml", FLOW)

@@ -105,7 +105,10 @@ def fetched(call: Call, run: str, rows: list[Row], ended: bool) -> list[Row]:
     from xene.control.place import Place
 
     total = sum(row["size"] for row in rows)
-    with bar(call, f"fetching {size_text(total)}", total) as notice, db.open_state(call.state, create=False) as state:
+    with (
+        bar(call, f"fetching {size_text(total)}", total) as notice,
+        db.open_state(call.state, create=False) as state,
+    ):
         supplies.bring(Place(call.state, call.home), state, run, notice.reach)
         return stored.view(state, run)
 

@@ -12,6 +12,7 @@ from xene.model import phases
 from xene.store import artifacts, events, runs
 from xene.store.artifacts import Artifact
 
+
 class Wanted(NamedTuple):
     """The artifacts of a run that are to be fetched from its agent."""
 
