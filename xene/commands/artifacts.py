@@ -101,7 +101,7 @@ def fetched(call: Call, run: str, rows: list[Row], ended: bool) -> list[Row]:
         raise Conflict(
             f"run {run} has not ended: its artifacts come here when it has", hint=f"xene wait {run}"
         )
-    from xene.control import supplies
+    from xene.control import bringing
     from xene.control.place import Place
 
     total = sum(row["size"] for row in rows)
@@ -109,7 +109,7 @@ def fetched(call: Call, run: str, rows: list[Row], ended: bool) -> list[Row]:
         bar(call, f"fetching {size_text(total)}", total) as notice,
         db.open_state(call.state, create=False) as state,
     ):
-        supplies.bring(Place(call.state, call.home), state, run, notice.reach)
+        bringing.bring(Place(call.state, call.home), state, run, notice.reach)
         return stored.view(state, run)
 
 
