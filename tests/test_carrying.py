@@ -114,7 +114,9 @@ def test_carried_to_another_agent(built: tuple[Fleet, str]) -> None:
 def test_a_whole_fire_takes_them_along(built: tuple[Fleet, str]) -> None:
     made, _ = built
     runs = made.xene("run", "shop", "--wait", "-o", "json").json
-    assert [(run["pipeline"], run["phase"]) for run in runs] == [("build", "Success"), ("test", "Success")], runs
+    assert [(run["pipeline"], run["phase"]) for run in runs] == [("build", "Success"), ("test", "Success")], (
+        runs
+    )
     first, second = runs
     assert second["trigger"] == "pipeline" and second["fire"] == first["fire"]
     assert made.xene("logs", second["id"], "t/s").out == "read me\n"
