@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
-from xene.engine.expressions import OPEN, ExpressionError, Reference, parse
+from xene.engine.expressions import OPEN, ExpressionError, Template, parse_template
+from xene.engine.tree import Name
 from xene.manifest import later, places
 from xene.manifest.findings import Finding, Path
 from xene.manifest.graph import Upstream
@@ -21,6 +22,7 @@ _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _SCRIPT_OPTION = re.compile(r"-[A-Za-z]*c\Z")
 _REFERENCE = re.compile(r"\$\{\{\s*([A-Za-z_][\w.\-\[\]']*)\s*\}\}")
 _TAKEN = ("HOME", "IFS", "LANG", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
+_USUAL = "write it like ${{ params.NAME }} or ${{ tasks.TASK.outputs.NAME }}"
 _ROOTS = ("params", "tasks", "matrix", "run", "agent")
 
 
@@ -65,26 +67,27 @@ def in_value(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
     if not isinstance(text, str) or OPEN not in text:
         return
     try:
-        parts = parse(text)
+        parts = parse_template(text)
     except ExpressionError as error:
         nth = text.count(OPEN, 0, error.offset + 1) - 1
-        yield Finding(path, "bad-template", _in_words(error, text), _hint(error), nth=max(0, nth))
+        yield Finding(path, "bad-template", error.problem, error.hint or _USUAL, nth=max(0, nth))
         return
-    references = [part for part in parts if isinstance(part, Reference)]
-    for nth, reference in enumerate(references):
-        for finding in _reference(reference, path, reach):
+    for nth, template in enumerate(part for part in parts if isinstance(part, Template)):
+        for finding in _names(template, path, reach):
             yield finding._replace(nth=nth)
 
 
-def _in_words(error: ExpressionError, text: str) -> str:
-    rest = text[error.offset : error.offset + 40]
-    return error.message + (f", not {quoted(rest)}" if error.message.startswith("only a name") else "")
-
-
-def _hint(error: ExpressionError) -> str:
-    if error.message.startswith("only a name"):
-        return "operators and functions are not in this version of Xene yet"
-    return "write it like ${{ params.NAME }} or ${{ tasks.TASK.outputs.NAME }}"
+def _names(template: Template, path: Path, reach: Reach) -> Iterator[Finding]:
+    """Check a template that is one name, with keys that are written out; others are not checked, so not taken."""
+    tree = template.tree
+    keys = [key for key in tree.keys if isinstance(key, str)] if isinstance(tree, Name) else []
+    if not isinstance(tree, Name) or len(keys) != len(tree.keys):
+        message = f"only a name is allowed here, not {quoted(template.text)}"
+        yield Finding(
+            path, "bad-template", message, "operators and functions are not in this version of Xene yet"
+        )
+        return
+    yield from _reference((tree.root, *keys), template.text, path, reach)
 
 
 def in_argument(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
@@ -92,7 +95,7 @@ def in_argument(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
     if not isinstance(text, str) or OPEN not in text:
         return
     try:
-        parts = parse(text)
+        parts = parse_template(text)
     except ExpressionError:
         parts = ()
     if len(parts) > 1:
@@ -144,8 +147,8 @@ def elsewhere(path: Path) -> Finding:
 # -- what a template names
 
 
-def _reference(reference: Reference, path: Path, reach: Reach) -> Iterator[Finding]:
-    root, rest = reference.path[0], reference.path[1:]
+def _reference(name: tuple[str, ...], written: str, path: Path, reach: Reach) -> Iterator[Finding]:
+    root, rest = name[0], name[1:]
     if root == "params":
         yield from _param(rest, path, reach)
     elif root == "tasks":
@@ -163,7 +166,7 @@ def _reference(reference: Reference, path: Path, reach: Reach) -> Iterator[Findi
         near = closest(root, _ROOTS)
         meant = near and ".".join((near, *rest))
         hint = f"did you mean {quoted(meant)}?" if meant else f"a name begins with {listed(_ROOTS, 'or')}"
-        yield Finding(path, "unknown-reference", f"there is no {quoted(reference.text)}", hint)
+        yield Finding(path, "unknown-reference", f"there is no {quoted(written)}", hint)
 
 
 def _run(rest: Path, path: Path, reach: Reach) -> Iterator[Finding]:
