@@ -10,6 +10,7 @@ import sys
 from typing import Dict, Mapping
 
 from xene.agent.process import Launch
+from xene.agent.secrecy import Secrecy
 from xene.agent.spares import Spares
 from xene.agent.workspace import RunDirectory, argv, working_directory, write_script
 from xene.engine.environment import INHERITED, command
@@ -19,8 +20,11 @@ from xene.engine.progress import ARTIFACTS, LAY, RunProgress, StepProgress, Task
 class Launching:
     """`code` is the directory of the agent's own code; `incoming` that of artifacts from other pipelines."""
 
-    def __init__(self, code: str, incoming: str, user_env: Mapping[str, str], spares: Spares) -> None:
+    def __init__(
+        self, code: str, incoming: str, user_env: Mapping[str, str], spares: Spares, secrecy: Secrecy
+    ) -> None:
         self._code, self._incoming, self._user_env, self._spares = code, incoming, user_env, spares
+        self._secrecy = secrecy
 
     def launch(self, run: RunProgress, task: TaskProgress, step: StepProgress, home: RunDirectory) -> Launch:
         """The process of the step's newest attempt. Raises OSError, ExpressionError, ValueError."""
@@ -32,7 +36,9 @@ class Launching:
         places, base = home.places(step.seq), home.base(step.seq)
         ready = command(run, task, step, places, self._user_env)
         where = working_directory(ready, places)
-        return Launch(base, log, where, argv(ready, base, where), ready.env)
+        program = argv(ready, base, where)
+        env = {**ready.env, **self._secrecy.environment(run)}
+        return Launch(base, log, where, program, env, self._secrecy.output(run, log))
 
     def _internal(
         self, run: RunProgress, task: TaskProgress, step: StepProgress, home: RunDirectory, log: str

@@ -22,13 +22,14 @@ from xene.manifest.findings import Finding, Path
 from xene.manifest.nodes import Broken, Composer, Fields, Flaw, Node, Scalar
 from xene.manifest.plain import fields, text
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
+from xene.manifest.secrets import secret_findings
 from xene.manifest.source import Source
 from xene.manifest.values import Builder, locate
 from xene.model import codec
 
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
-_CHECKS = {"Workflow": workflow_findings, "Agent": agent_findings}
+_CHECKS = {"Workflow": workflow_findings, "Agent": agent_findings, "Secret": secret_findings}
 
 
 def load_text(data: bytes | str, file: str) -> Loaded:
@@ -57,6 +58,17 @@ def load_source(data: bytes, file: str) -> tuple[str | None, tuple[Problem, ...]
             source.problem(Flaw(0, 0, "missing-key", "'name' is missing", "for example name: shop-ops")),
         )
     return (None if problems else name), problems
+
+
+def load_config(data: bytes, file: str) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """What `$XENE_HOME/config.yaml` says, and what is wrong with the file; `{}` for an empty one."""
+    source = Source(file, data)
+    reading = _Reading(source)
+    found: Any = {}
+    for node in [node for node in _documents(source, reading.flaws) if not _is_empty(node)][:1]:
+        found, _ = reading.judge(node, schema.CONFIG)
+    problems = reading.problems()
+    return ({} if problems else found), problems
 
 
 def _documents(source: Source, flaws: list[Flaw]) -> list[Node]:
@@ -223,4 +235,6 @@ def _normal(kind: str, data: Any) -> codec.Json:
     """The object as it means, however its defaults were written."""
     if kind == "Workflow":
         return codec.workflow_to_json(codec.workflow_from_json(data))
+    if kind == "Secret":
+        return codec.secret_to_json(codec.secret_from_json(data))
     return codec.agent_to_json(codec.agent_from_json(data))
