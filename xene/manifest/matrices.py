@@ -17,6 +17,8 @@ _Axes = Mapping[str, Any]
 def axes_of(task: Any) -> frozenset[str]:
     """What `matrix.NAME` may name in a task: its axes, and what `include` adds. Empty without a matrix."""
     matrix = fields(task, "matrix")
+    if not matrix:
+        return frozenset()
     added = (name for entry in items(matrix, "include") if isinstance(entry, dict) for name in entry)
     return frozenset(name for name in matrix if name not in MATRIX_OPTIONS) | frozenset(added)
 
@@ -123,6 +125,8 @@ def _count(matrix: Any, axes: _Axes, path: Path) -> Iterator[Finding]:
 
 def _is_static(matrix: Any, axes: _Axes) -> bool:
     """Whether its combinations can be told now: lists of plain values, and entries that are mappings."""
+    if not all(isinstance(matrix.get(option, []), list) for option in ("include", "exclude")):
+        return False
     entries = [*items(matrix, "include"), *items(matrix, "exclude")]
     return all(isinstance(axis, list) and axis and _is_whole(axis) for axis in axes.values()) and all(
         isinstance(entry, dict) and all(isinstance(v, (str, int, float)) for v in entry.values())
