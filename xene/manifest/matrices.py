@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
-from xene.engine.expressions import OPEN
 from xene.engine.matrix import TooMany, instances
+from xene.engine.texts import OPEN
 from xene.manifest.findings import Finding, Path
 from xene.manifest.plain import fields, items, same
 from xene.manifest.problems import did_you_mean, quoted
