@@ -132,8 +132,12 @@ def unpacked(call: Call, run: str, rows: list[Row], name: str | None, to: str | 
     if call.structured:
         call.put_value(done)
     else:
-        call.put("".join(f"{each['name']}: {each['files']} files in {each['directory']}\n" for each in done))
+        call.put("".join(f"{each['name']}: {_count(each['files'])} in {each['directory']}\n" for each in done))
     return 0
+
+
+def _count(files: int) -> str:
+    return f"{files} file" if files == 1 else f"{files} files"
 
 
 def _below(row: Row, rows: list[Row], name: str | None) -> list[str]:
