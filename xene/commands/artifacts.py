@@ -132,7 +132,9 @@ def unpacked(call: Call, run: str, rows: list[Row], name: str | None, to: str | 
     if call.structured:
         call.put_value(done)
     else:
-        call.put("".join(f"{each['name']}: {_count(each['files'])} in {each['directory']}\n" for each in done))
+        call.put(
+            "".join(f"{each['name']}: {_count(each['files'])} in {each['directory']}\n" for each in done)
+        )
     return 0
 
 
