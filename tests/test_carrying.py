@@ -136,3 +136,18 @@ def test_the_page_about_artifacts(tmp_path: Path) -> None:
         assert (made.root / "out/bin/shop").stat().st_mode & 0o777 == 0o755
         assert made.xene("logs", "shop/ship", "install/put").out == "shop 1.0\nshop\n"
         assert made.xene("logs", "shop/build", "smoke/start").out == "shop 1.0\n"
+
+
+def test_a_file_that_runs_on_the_spot_hands_them_on(tmp_path: Path) -> None:
+    (manifest, *_) = [
+        block for block in blocks((ROOT / "docs" / "artifacts.md").read_text()) if block.strip()
+    ]
+    with fleet(tmp_path, "local", count=0) as made:
+        (made.root / "shop.yaml").write_text(manifest)
+        done = made.xene("run", "shop.yaml", "-o", "json")
+        assert [(run["pipeline"], run["phase"]) for run in done.json] == [
+            ("build", "Success"),
+            ("ship", "Success"),
+        ]
+        assert "laid binary: 1 file" in done.err
+        assert "takes artifacts of build" in made.xene("run", "shop.yaml:ship", code=2).err
