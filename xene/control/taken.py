@@ -32,7 +32,7 @@ class HeardOut(Wish):
             row = agents.read(conn, self.first[0])
         return self._heard or row is None or is_away(row.phase, row.tried_at, self._since)
 
-    def look(self, state: State, control: Control | None) -> None:
+    def look(self, _: State, control: Control | None) -> None:
         """Whoever is at work hears its agents as they speak."""
         link = None if control is None else control.sessions.links.get(self.first[0])
         self._heard = control is None or (link is not None and link.caught_up)
