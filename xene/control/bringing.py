@@ -1,4 +1,4 @@
-"""Getting artifacts of an ended run here before they are wanted. Called by `control.fire`, `xene artifacts`."""
+"""Artifacts of an ended run brought to the control host. Called by `control.fire` and `xene artifacts`."""
 
 from __future__ import annotations
 
