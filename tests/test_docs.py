@@ -30,14 +30,20 @@ ELSEWHERE = {
     "xene run FILE": "tests/commands/test_run_file.py",
     "xene kill": "tests/commands/test_runs.py",
     "xene cancel": "tests/commands/test_runs.py",
+    "xene secret seal": "tests/commands/test_secret.py",
     "xene schema": "tests/commands/test_init.py",
     "xene explain": "tests/commands/test_reference.py",
     "xene get -o json": "tests/test_contract.py",
     "xene agent rm --lost": "tests/commands/test_apply.py",
+    "xene apply shop.yaml": "tests/test_carrying.py",
+    "xene run shop/": "tests/test_carrying.py",
+    "xene artifacts": "tests/test_carrying.py",
     "xene agent trust": "below, with a name",
     "xene why agent/NAME": "below, with a name",
     "xene why pipeline/NAME": "below, with a name",
     "xene validate PATH": "below, with a path",
+    "xene graph": "tests/commands/test_graph.py",
+    "xene timeline": "tests/commands/test_graph.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
 RUN_HERE = {

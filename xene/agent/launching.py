@@ -6,21 +6,27 @@ Called by `work`. It makes the run's directories and the step's script; it start
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Dict, Mapping
+from typing import Any, Dict, Mapping
 
 from xene.agent.process import Launch
+from xene.agent.secrecy import Secrecy
 from xene.agent.spares import Spares
 from xene.agent.workspace import RunDirectory, argv, working_directory, write_script
 from xene.engine.environment import INHERITED, command
 from xene.engine.progress import ARTIFACTS, LAY, RunProgress, StepProgress, TaskProgress
+from xene.model.ids import file_safe, is_run_id
 
 
 class Launching:
     """`code` is the directory of the agent's own code; `incoming` that of artifacts from other pipelines."""
 
-    def __init__(self, code: str, incoming: str, user_env: Mapping[str, str], spares: Spares) -> None:
+    def __init__(
+        self, code: str, incoming: str, user_env: Mapping[str, str], spares: Spares, secrecy: Secrecy
+    ) -> None:
         self._code, self._incoming, self._user_env, self._spares = code, incoming, user_env, spares
+        self._secrecy = secrecy
 
     def launch(self, run: RunProgress, task: TaskProgress, step: StepProgress, home: RunDirectory) -> Launch:
         """The process of the step's newest attempt. Raises OSError, ExpressionError, ValueError."""
@@ -32,7 +38,9 @@ class Launching:
         places, base = home.places(step.seq), home.base(step.seq)
         ready = command(run, task, step, places, self._user_env)
         where = working_directory(ready, places)
-        return Launch(base, log, where, argv(ready, base, where), ready.env)
+        program = argv(ready, base, where)
+        env = {**ready.env, **self._secrecy.environment(run)}
+        return Launch(base, log, where, program, env, self._secrecy.output(run, log))
 
     def _internal(
         self, run: RunProgress, task: TaskProgress, step: StepProgress, home: RunDirectory, log: str
@@ -49,7 +57,7 @@ class Launching:
 
 def _lay(run: RunProgress, task: TaskProgress, home: RunDirectory, incoming: str) -> Dict[str, object]:
     if task.name == ARTIFACTS:
-        files = [{**each, "path": f"{incoming}/{each['sha256']}"} for each in run.order.artifacts]
+        files = [{**each, "path": _found(each, home, incoming)} for each in run.order.artifacts]
         return {"lay": files, "workspace": home.workspace}
     wanted = [(run.tasks[each.task], each.artifacts) for each in task.spec.needs if each.artifacts]
     files = [
@@ -59,6 +67,16 @@ def _lay(run: RunProgress, task: TaskProgress, home: RunDirectory, incoming: str
         if each["name"] in names
     ]
     return {"lay": files, "workspace": home.workspace}
+
+
+def _found(artifact: Mapping[str, Any], home: RunDirectory, incoming: str) -> str:
+    """Where an artifact of another run is: sent by control; or, in `run FILE`, with the run beside this one."""
+    path = os.path.join(incoming, str(artifact["sha256"]))
+    other = str(artifact.get("run"))
+    if os.path.exists(path) or not is_run_id(other):
+        return path
+    name = f"{file_safe(str(artifact['task']))}.{file_safe(str(artifact['name']))}.tar"
+    return os.path.join(os.path.dirname(home.path), other, "artifacts", name)
 
 
 def _collect(task: TaskProgress, home: RunDirectory) -> Dict[str, object]:

@@ -6,10 +6,13 @@ Called by `control.passes`: `carry_out` inside the pass's transaction, `send` on
 from __future__ import annotations
 
 import sqlite3
-from typing import Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from xene.control.archive import Archive
+from xene.control.fetching import Fetching
+from xene.control.safe import Safe
 from xene.control.sessions import Sessions
+from xene.control.stowing import Stowing
 from xene.control.world import World
 from xene.plan.dispatch import Decisions
 from xene.plan.orders import Orders
@@ -21,16 +24,17 @@ NEVER_STARTED = "it never started, so there is no log"
 
 
 class Letter(NamedTuple):
-    """What one agent is told. `stop`: it is done and goes."""
+    """What one agent is told. `stop`: it is done and goes. `stow`: artifacts that it is to get, by run."""
 
     agent: str
     messages: list[Message]
     orders: Orders
     stop: bool = False
+    stow: Mapping[str, Sequence[Mapping[str, Any]]] = {}
 
 
 def carry_out(
-    conn: sqlite3.Connection, now: float, sessions: Sessions, seen: World, decisions: Decisions
+    conn: sqlite3.Connection, now: float, sessions: Sessions, seen: World, decisions: Decisions, safe: Safe
 ) -> list[Letter]:
     """Store everything that was decided; give what is to be sent when it is on disk."""
     agents.unhold(conn, [(*_split(key), agent) for agent, key in decisions.void_holdings])
@@ -42,7 +46,7 @@ def carry_out(
         runs.released(conn, run)
     confirmed = {(held.agent, held.key): held.observed for held in seen.held} if decisions.orders else {}
     letters = [
-        _letter(conn, now, sessions.epoch, seen, confirmed, name, orders)
+        _letter(conn, now, sessions.epoch, seen, confirmed, name, orders, safe)
         for name, orders in decisions.orders.items()
     ]
     return letters + _farewells(conn, sessions, seen, decisions.gone)
@@ -56,6 +60,7 @@ def _letter(
     confirmed: Mapping[tuple[str, str], str | None],
     name: str,
     orders: Orders,
+    safe: Safe,
 ) -> Letter:
     """One agent's orders as messages, in the order in which they hold: assign, starts, ..., releases."""
     out: list[Message] = []
@@ -65,7 +70,11 @@ def _letter(
         out.append(messages.assign(epoch, wanted, orders.assign.capacity, missing))
     if orders.starts:
         runs.sent(conn, now, str(seen.rows[name].journal), orders.starts)
-        out += [messages.start(epoch, order.to_json()) for order in runs.orders(conn, orders.starts)]
+        out += [
+            messages.start(epoch, order.to_json(), safe.values.get(order.id))
+            for order in runs.orders(conn, orders.starts)
+        ]
+    out += [messages.unlock(epoch, each.run, safe.values[each.run]) for each in orders.unlocks]
     out += [messages.retry(epoch, each.run, each.attempt, each.start) for each in orders.retries]
     out += [
         messages.answer(epoch, each.run, each.task, each.approved, each.message) for each in orders.answers
@@ -75,7 +84,8 @@ def _letter(
         out.append(messages.release(epoch, list(orders.release_runs), list(orders.release_workspaces)))
         for run in orders.release_workspaces:
             runs.workspace_dropped(conn, run)
-    return Letter(name, out, orders)
+    stow = {order.id: order.artifacts for order in runs.orders(conn, orders.stow)}
+    return Letter(name, out, orders, stow=stow)
 
 
 def _farewells(
@@ -112,7 +122,9 @@ def _journal_of(seen: World, name: str) -> str | None:
     return None if row is None else row.journal
 
 
-def send(sessions: Sessions, archive: Archive, letters: Iterable[Letter]) -> None:
+def send(
+    sessions: Sessions, archive: Archive, fetching: Fetching, stowing: Stowing, letters: Iterable[Letter]
+) -> None:
     """Tell the agents what is on disk now. One that has gone down meanwhile is told on its next connection."""
     for letter in letters:
         for message in letter.messages:
@@ -122,7 +134,11 @@ def send(sessions: Sessions, archive: Archive, letters: Iterable[Letter]) -> Non
             continue
         link = sessions.link(letter.agent)
         link.told = link.told.plus(letter.orders)
+        for run, artifacts in letter.stow.items():
+            stowing.begin(letter.agent, run, artifacts)
         for each in letter.orders.collect:
+            if fetching.resume(letter.agent, each.run, each.attempt):
+                continue
             request, offsets = archive.begin(letter.agent, each.run)
             follow = messages.follow(sessions.epoch, request, each.run, live=False, offsets=offsets)
             sessions.send(letter.agent, follow)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 NOT_YET = "is not in this version of Xene yet"
 
-KINDS = ("Secret", "TaskTemplate")
+KINDS = ("TaskTemplate",)
 
 KEYS: dict[str, frozenset[str]] = {
     "WorkflowSpec": frozenset({"suspend", "triggers", "notify"}),

@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
-from xene.engine.expressions import OPEN
+from xene.engine.texts import OPEN
 from xene.manifest import later, schema, shapes, syntax
 from xene.manifest.agents import agent_findings
 from xene.manifest.checks import workflow_findings
@@ -23,6 +23,7 @@ from xene.manifest.findings import Finding, Path
 from xene.manifest.nodes import Broken, Composer, Fields, Flaw, Node, Scalar
 from xene.manifest.plain import fields, text
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
+from xene.manifest.secrets import secret_findings
 from xene.manifest.source import Source
 from xene.manifest.spots import spot
 from xene.manifest.values import Builder, locate
@@ -31,9 +32,8 @@ from xene.model.ids import is_name
 
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
-_ESCAPE = re.compile(
-    r"\\[xuU\r\n]"
-)  # in quotes it may hide a key or a template from who only searches the text
+# In quotes it may hide a key or a template from who only searches the text.
+_ESCAPE = re.compile(r"\\[xuU\r\n]")
 
 
 def load_text(data: bytes | str, file: str) -> Loaded:
@@ -62,6 +62,17 @@ def load_source(data: bytes, file: str) -> tuple[str | None, tuple[Problem, ...]
             source.problem(Flaw(0, 0, "missing-key", "'name' is missing", "for example name: shop-ops")),
         )
     return (None if problems else name), problems
+
+
+def load_config(data: bytes, file: str) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """What `$XENE_HOME/config.yaml` says, and what is wrong with the file; `{}` for an empty one."""
+    source = Source(file, data)
+    reading = _Reading(source)
+    found: Any = {}
+    for node in [node for node in _documents(source, reading.flaws) if not _is_empty(node)][:1]:
+        found, _ = reading.judge(node, schema.CONFIG)
+    problems = reading.problems()
+    return ({} if problems else found), problems
 
 
 def _documents(source: Source, flaws: list[Flaw]) -> list[Node]:
@@ -160,7 +171,7 @@ class _Reading:
         judged = {_start(node, finding) for finding in found if finding.inside}
         self.flaws += [
             flaw for flaw in builder.flaws if flaw[:2] not in judged
-        ]  # which the expression explains
+        ]  # one problem there is enough
         self.flaws += placed
         accepted = schema.accepts(kind)(data)
         if not accepted:
@@ -177,6 +188,8 @@ class _Reading:
             yield from workflow_findings(data, self.has_templates, self.has_conditions)
         elif kind == "Agent":
             yield from agent_findings(data, self.has_templates)
+        elif kind == "Secret":
+            yield from secret_findings(data, self.has_templates)
 
     def _placed(self, node: Node, finding: Finding) -> Flaw:
         """The finding with its line and column."""
@@ -247,4 +260,6 @@ def _normal(kind: str, data: Any) -> codec.Json:
     """The object as it means, however its defaults were written."""
     if kind == "Workflow":
         return codec.workflow_to_json(codec.workflow_from_json(data))
+    if kind == "Secret":
+        return codec.secret_to_json(codec.secret_from_json(data))
     return codec.agent_to_json(codec.agent_from_json(data))

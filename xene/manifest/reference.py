@@ -68,12 +68,13 @@ else.
 
 
 _TITLES = {"WorkflowSpec": "`spec` of a Workflow", "AgentSpec": "`spec` of an Agent"}
+_FILES = {schema.SOURCE: "xene.yaml", schema.CONFIG: "$XENE_HOME/config.yaml"}
 
 
 def page() -> str:
     """The whole page, as Markdown."""
     parts = [_INTRO.format(size=MAX_BYTES >> 20)]
-    for kind in (*schema.KINDS, schema.SOURCE):
+    for kind in (*schema.KINDS, schema.SOURCE, schema.CONFIG):
         parts.append("\n".join(_kind(kind)))
     parts.append("\n".join(_later()))
     parts.append("\n".join(_codes()))
@@ -82,9 +83,9 @@ def page() -> str:
 
 def _kind(kind: str) -> Iterator[str]:
     root = schema.read(kind)
-    title = "xene.yaml" if kind == schema.SOURCE else kind
+    title = _FILES.get(kind, kind)
     yield f"## {title}\n\n{root['description']}\n"
-    for path, place in _places(kind, root, kind.lower() if kind != schema.SOURCE else "xene"):
+    for path, place in _places(kind, root, kind.lower()):
         if "." in path:
             yield f"### `{path}`\n\n{place.get('description', '')}\n"
         yield from _table(kind, place)
