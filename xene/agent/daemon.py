@@ -266,7 +266,7 @@ class Daemon:
                 return
             if not pid:
                 return
-            self.work.steps.exited(pid, status)
+            self.work.exited(pid, status)
 
     # -- clients
 

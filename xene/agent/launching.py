@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Dict, Mapping
+from typing import Dict, Mapping, Optional
 
+from xene.agent.containers import Room
 from xene.agent.process import Launch
+from xene.agent.rooms import Rooms
 from xene.agent.spares import Spares
 from xene.agent.workspace import RunDirectory, argv, working_directory, write_script
 from xene.engine.environment import INHERITED, command
@@ -19,19 +21,34 @@ from xene.engine.progress import ARTIFACTS, LAY, RunProgress, StepProgress, Task
 class Launching:
     """`code` is the directory of the agent's own code; `incoming` that of artifacts from other pipelines."""
 
-    def __init__(self, code: str, incoming: str, user_env: Mapping[str, str], spares: Spares) -> None:
+    def __init__(
+        self, code: str, incoming: str, user_env: Mapping[str, str], spares: Spares, rooms: Rooms
+    ) -> None:
         self._code, self._incoming, self._user_env, self._spares = code, incoming, user_env, spares
+        self._rooms = rooms
 
-    def launch(self, run: RunProgress, task: TaskProgress, step: StepProgress, home: RunDirectory) -> Launch:
-        """The process of the step's newest attempt. Raises OSError, ExpressionError, ValueError."""
+    def launch(
+        self,
+        run: RunProgress,
+        task: TaskProgress,
+        step: StepProgress,
+        home: RunDirectory,
+        room: Optional[Room] = None,
+    ) -> Launch:
+        """The process of the step's newest attempt, which runs in `room` unless it is bare.
+
+        Raises OSError, ExpressionError, ContainerTrouble, ValueError.
+        """
         home.make()
         log = home.log(step.seq, task.name, step.spec.name, step.attempt or 1)
         self._spares.give(log)
         if step.internal:
             return self._internal(run, task, step, home, log)
-        places, base = home.places(step.seq), home.base(step.seq)
+        places, base = home.places(step.seq, room is not None), home.base(step.seq)
         ready = command(run, task, step, places, self._user_env)
         where = working_directory(ready, places)
+        if room is not None:
+            return self._rooms.launch(room, ready, step.seq, home, log, where)
         return Launch(base, log, where, argv(ready, base, where), ready.env)
 
     def _internal(

@@ -2,15 +2,18 @@
 
 One `Stopping` is one tree on its way out. The daemon calls `step` when `next_at` has come; it says "gone" only
 when /proc has shown nothing of the tree twice: a process in the middle of an exec shows no environment.
+
+SIGTERM comes once. What was missed at the first look gets it later, but not what started afterwards: a handler that
+cleans up may call programs, and has the whole grace period for it.
 """
 
 from __future__ import annotations
 
 import signal
-from typing import Callable, Set
+from typing import Callable, Optional, Set
 
 from xene.agent import process
-from xene.agent.process import Process
+from xene.agent.process import Moment, Process
 
 FIRST_LOOK = 0.01  # seconds
 SLOWEST_LOOK = 0.25
@@ -36,6 +39,7 @@ class Stopping:
         self.kill_at = now + grace
         self.next_at = now
         self._asked: Set[Process] = set()
+        self._began: Optional[Moment] = None  # just before the first SIGTERM
         self._nothing = False  # the last look found nothing
 
     def hasten(self, now: float) -> None:
@@ -54,13 +58,17 @@ class Stopping:
         if now >= self.kill_at:
             self._send(left, signal.SIGKILL)
         else:
-            fresh = left - self._asked
-            self._send(fresh, signal.SIGTERM)
-            self._send(fresh, signal.SIGCONT)
-            self._asked |= fresh
+            self._ask(left - self._asked)
         self.next_at = now + self._pause
         slowest = STUBBORN_LOOK if now > self.kill_at + STUBBORN_AFTER else SLOWEST_LOOK
         self._pause = min(slowest, self._pause * 1.5)
         if now < self.kill_at:
             self.next_at = min(self.next_at, self.kill_at)
         return False
+
+    def _ask(self, fresh: Set[Process]) -> None:
+        began = self._began = self._began or process.moment()
+        missed = {one for one in fresh if process.began_before(one, began)}
+        self._send(missed, signal.SIGTERM)
+        self._send(missed, signal.SIGCONT)
+        self._asked |= fresh

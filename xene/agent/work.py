@@ -11,20 +11,24 @@ from typing import Callable, Dict, List, Optional
 
 from xene.agent import process
 from xene.agent.complaints import complain, complain_of_bug
+from xene.agent.containers import ContainerTrouble, Room
+from xene.agent.ends import Ends
 from xene.agent.facts import user_environment
-from xene.agent.home import Home, write_whole
+from xene.agent.home import Home, lay
 from xene.agent.launching import Launching, grace_of
 from xene.agent.ledger import Ledger
 from xene.agent.process import WRAPPER
 from xene.agent.results import Result, result_of
+from xene.agent.rooms import Rooms, client_env
 from xene.agent.spares import Spares
 from xene.agent.steps import TIMEOUT_CODE, End, Steps
-from xene.agent.sweeps import Sweeps, kill_all
+from xene.agent.sweeps import kill_all
 from xene.agent.workspace import RunDirectory, Trash
 from xene.engine.advance import advance, done, ending
 from xene.engine.clock import Clock
 from xene.engine.expressions import ExpressionError
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
+from xene.engine.scope import context_of
 from xene.engine.timers import next_due
 from xene.model import events, phases
 from xene.model.events import Event
@@ -56,15 +60,17 @@ class Work:
         self._touched: Dict[str, None] = {}
         self._directories: Dict[str, RunDirectory] = {}
         self._spares = Spares(os.path.join(home.path, "spare"))
-        self._launching = Launching(code, home.incoming, user_environment(), self._spares)
+        user = user_environment()
+        self._rooms = Rooms(home, umask, user["HOME"])
+        self._launching = Launching(code, home.incoming, user, self._spares, self._rooms)
         self._due: Dict[str, float] = {}  # runs in which something follows at a reading of CLOCK_BOOTTIME
         self._acts: List[Callable[[], None]] = []
-        self._sweeps = Sweeps()
+        self._ends = Ends(home, self._is_open)
         self._delayed: Dict[
             tuple[str, int], float
         ] = {}  # step attempts that found no room, and when to try again
         self._recovered: Dict[str, None] = {}  # runs that began under an earlier daemon
-        _lay(home.wrapper, WRAPPER.encode())
+        lay(home.wrapper, WRAPPER.encode())
         self.steps = Steps(home.wrapper, umask, self._step_ended, watch, unwatch)
 
     def directory(self, run: str) -> RunDirectory:
@@ -103,7 +109,7 @@ class Work:
                 self._record(event)
                 self._intend(run, event)
         self._set_alarm(run, now)
-        if done(run) and run.order.id not in self._sweeps:
+        if done(run) and run.order.id not in self._ends:
             self._acts.append(lambda: self._sweep(run))
 
     def _intend(self, run: RunProgress, event: Event) -> None:
@@ -142,13 +148,18 @@ class Work:
         for name in [name for name, at in self._due.items() if now >= at]:
             del self._due[name]
             self.touch(name)
-        self._sweeps.tick(now)
+        self._ends.tick(now)
 
     def next_at(self) -> Optional[float]:
         """When `tick` has something to do, on CLOCK_BOOTTIME."""
-        times = [*self._sweeps.times(), *self._delayed.values(), *self._due.values()]
+        times = [*self._ends.times(), *self._delayed.values(), *self._due.values()]
         step = self.steps.next_at()
         return min(times if step is None else [*times, step], default=None)
+
+    def exited(self, pid: int, status: int) -> None:
+        """A child of the daemon was reaped."""
+        if not self._ends.exited(pid, status, self._clock().up):
+            self.steps.exited(pid, status)
 
     # -- steps
 
@@ -160,27 +171,33 @@ class Work:
             return self._step_ended(End(key, None, task.stop[0], f"{task.stop[1]} before it was started"))
         if late is not None and self._clock().up >= late:
             return self._step_ended(End(key, TIMEOUT_CODE, phases.TIMEOUT, "timed out before it was started"))
+        if run.order.id in self._ends:  # a run that is tried again, while what was left of it goes
+            return self._delay(key, "what an earlier daemon left of it goes first")
         try:
-            launch = self._launching.launch(run, task, step, self.directory(run.order.id))
-            self.steps.start(key, launch, grace_of(run, task, step), late)
+            home = self.directory(run.order.id)
+            room = self._rooms.of(run, task, step, home)
+            launch = self._launching.launch(run, task, step, home, room)
+            self.steps.start(key, launch, grace_of(run, task, step), late, room)
         except ExpressionError as error:
             self._step_ended(End(key, None, phases.EXPRESSION_FAILED, error.message))
+        except ContainerTrouble as error:
+            self._step_ended(End(key, None, error.reason, error.message))
         except NotADirectoryError as error:
             self._step_ended(End(key, None, phases.WORK_DIR_MISSING, str(error)))
         except FileNotFoundError as error:
             self._step_ended(End(key, 127, phases.STEP_FAILED, f"exit code 127: {error}"))
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
-                return self._delay(key, error)
+                return self._delay(key, str(error))
             self._step_ended(End(key, None, phases.START_FAILED, f"cannot be started: {error}"))
         except Exception as error:  # noqa: BLE001  a bug met by one step must not end what all others live from
             complain_of_bug(f"step {step.spec.name} of run {run.order.id} cannot be started")
             self._step_ended(End(key, None, phases.START_FAILED, f"cannot be started: {error!r} (a bug)"))
         return None
 
-    def _delay(self, key: tuple[str, int], error: OSError) -> None:
+    def _delay(self, key: tuple[str, int], why: str) -> None:
         """No room for a step: its intent stands, and it is started as soon as there is room."""
-        complain(f"step {key[1]} of run {key[0]} waits: {error}")
+        complain(f"step {key[1]} of run {key[0]} waits: {why}")
         self._delayed[key] = self._clock().up + ROOM_PAUSE
 
     def _step_ended(self, end: End) -> None:
@@ -188,7 +205,8 @@ class Work:
         task, step, attempt = run.by_seq[end.key[1]]
         result = Result(end.reason, end.message)
         if end.reason is None or step.internal:
-            result = result_of(step, self.directory(run.order.id), result)
+            contained = context_of(run, task).container is not None
+            result = result_of(step, self.directory(run.order.id), contained, result)
         self._record(
             events.step_ended(
                 self._clock().at if end.at is None else end.at,
@@ -237,7 +255,7 @@ class Work:
             for key in [key for key, live in self.steps.live.items() if key[0] == run.order.id]:
                 if self.steps.live[key].stopping is not None:
                     self.steps.stop(key, phases.CANCELLED, "", now, 0.0)
-            self._sweeps.hasten(run.order.id, now)
+            self._ends.hasten(run.order.id, now)
 
     def _stop_task(self, run: RunProgress, task: TaskProgress) -> None:
         """Its step, if one runs or waits for room, is stopped for the reason that is on record."""
@@ -251,17 +269,24 @@ class Work:
         self.steps.stop(key, *task.stop, self._clock().up, grace)
 
     def _sweep(self, run: RunProgress) -> None:
-        """End what steps left running, then the run. Where this daemon has no unknown child, nothing is left."""
+        """End what steps left running, then the run. Where this daemon has no unknown child, nothing is left.
+
+        A container is one: who watches it is an orphan that has come to this daemon.
+        """
         name = run.order.id
-        if run.ended or name in self._sweeps:  # decided twice while the disk was full
+        if run.ended or name in self._ends:  # decided twice while the disk was full
             return None
         if name not in self._recovered and process.children() <= self._own_children():
             return self._end(run)
         place, now = self.directory(name).path, self._clock().up
-        return self._sweeps.begin(name, place, run.kill_asked, now, lambda: self._end(run))
+        return self._ends.begin(name, place, run.kill_asked, now, lambda: self._end(run), client_env(run))
 
     def _own_children(self) -> set[int]:
-        return {live.pid for live in self.steps.live.values()}
+        return {live.pid for live in self.steps.live.values()}.union(self._ends.pids())
+
+    def _is_open(self, name: str) -> bool:
+        run = self._ledger.runs.get(name)
+        return run is not None and not run.ended
 
     def _end(self, run: RunProgress) -> None:
         self._recovered.pop(run.order.id, None)
@@ -293,6 +318,7 @@ class Work:
             for task in list(run.running.values()):
                 if task.running_step is not None:
                     self._recover_step(run, task, task.running_step)
+        self._ends.look_for_leftovers()
 
     def _recover_step(self, run: RunProgress, task: TaskProgress, step: StepProgress) -> None:
         key = (run.order.id, step.seq)
@@ -304,31 +330,29 @@ class Work:
         late = _deadline(step)
         why = (phases.TIMEOUT, "timed out") if late is not None and now.up >= late else None
         why = task.stop or why
-        if self.steps.adopt(key, base, grace_of(run, task, step), late, why):
+        if self.steps.adopt(
+            key, base, grace_of(run, task, step), late, why, self._room_left(run, task, step)
+        ):
             self._stop_task(run, task)
             return None
         self._acts.append(lambda: self._start(run, step.seq))
         return None
 
+    def _room_left(self, run: RunProgress, task: TaskProgress, step: StepProgress) -> Optional[Room]:
+        """Where a step was started by an earlier daemon; one without a room that can be named was not."""
+        try:
+            return self._rooms.of(run, task, step, self.directory(run.order.id))
+        except (ContainerTrouble, ExpressionError):
+            return None
+
     def _clear_stray(self, name: str) -> None:
         """A run that is on no record: released, or of a journal that is no more. Nothing of it may go on."""
         path = self._home.run(name)
-        self._sweeps.begin(name, path, False, self._clock().up, lambda: self._trash.take(path))
+        self._ends.begin(name, path, False, self._clock().up, lambda: self._trash.take(path))
 
     def abandon(self) -> None:
         """The home is gone: nobody could ever find these steps again. Blocks until they are killed, or 5 s."""
         kill_all([run.order.id for run in self.open_runs()], self.steps.live.values())
-
-
-def _lay(path: str, data: bytes) -> None:
-    """Write a file unless it is there and the same: a daemon must come up on a full disk too."""
-    try:
-        with open(path, "rb") as file:
-            if file.read() == data:
-                return
-    except FileNotFoundError:
-        pass
-    write_whole(path, data)
 
 
 def _deadline(step: StepProgress) -> Optional[float]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import Dict, List, Optional
 
 from xene.agent.complaints import complain
+from xene.agent.containers import inside_of
 from xene.agent.home import Home
 from xene.engine.environment import Command, Places
 from xene.model.ids import file_safe
@@ -27,6 +29,7 @@ class RunDirectory:
         self.logs = os.path.join(self.path, "logs")
         self.steps = os.path.join(self.path, "steps")
         self.artifacts = os.path.join(self.path, "artifacts")
+        self.inside = inside_of(self.path)
         self.made = False
 
     def make(self) -> None:
@@ -52,9 +55,10 @@ class RunDirectory:
         """Where an artifact of a task is kept."""
         return f"{self.artifacts}/{file_safe(task)}.{file_safe(name)}.tar"
 
-    def places(self, seq: int) -> Places:
-        """What a step attempt is told of."""
-        return Places(self.workspace, self.base(seq) + ".output", self.artifacts)
+    def places(self, seq: int, contained: bool = False) -> Places:
+        """What a step attempt is told of; `contained` in a container."""
+        base = f"{self.inside}/{seq:04d}" if contained else self.base(seq)
+        return Places(self.workspace, base + ".output", self.artifacts)
 
 
 def working_directory(command: Command, places: Places) -> str:
@@ -105,13 +109,18 @@ def find_program(name: str, env: Dict[str, str], directory: str) -> str:
 
 
 def read_output(path: str, limit: int) -> Optional[bytes]:
-    """What a step wrote to `$XENE_OUTPUT`, one byte beyond `limit` at the most; None where it wrote nothing."""
+    """What a step wrote to `$XENE_OUTPUT`, one byte beyond `limit` at the most; None where it wrote nothing.
+
+    Raises OSError, also where it is no plain file: root in a container can make anything.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     with open(descriptor, "rb") as file:
-        return file.read(limit + 1)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is not a plain file any more")
+        return file.read(limit + 1) or None
 
 
 class Trash:
