@@ -429,6 +429,24 @@ def test_one_that_was_killed_while_it_opened_the_container(bench: Bench) -> None
     assert bench.run(1, "echo ours") == 0, bench.log(1)
 
 
+def test_one_that_an_earlier_boot_had_is_made_anew(bench: Bench) -> None:
+    assert bench.run(1, "true") == 0
+    bench.podman.run("rm", "-f", bench.room.name)
+    Path(bench.room.door + ".open").write_text("another boot\n")
+    assert bench.run(2, "echo ours") == 0, bench.log(2)
+
+
+def test_what_was_never_begun_is_not_asked_for(bench: Bench) -> None:
+    bench.prepare()
+    assert containers.opened(bench.place) == []
+    assert bench.run(1, "true") == 0
+    assert containers.opened(bench.place) == [(bench.room.engine, bench.room.name)]
+    bench.close()
+    containers.forget(bench.place)
+    assert containers.opened(bench.place) == []
+    assert bench.run(2, "true") == 0
+
+
 WAKE = "for p in /proc/[0-9]*; do read -r name < $p/comm; [ $name != sleep ] || kill ${p#/proc/}; done"
 
 
