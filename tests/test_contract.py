@@ -404,7 +404,7 @@ def test_a_state_of_its_own_and_no_state(shop: Terminal, tmp_path: Path) -> None
     assert not Path(elsewhere).exists()
 
 
-@pytest.mark.parametrize("kind", ["Secret", "TaskTemplate"])
+@pytest.mark.parametrize("kind", ["TaskTemplate"])
 def test_what_later_versions_bring_is_refused(kind: str, xene: Terminal) -> None:
     write(xene, later_yaml=f"apiVersion: xene/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {{}}\n")
     assert "later.yaml:2:7: " in xene("validate", "later.yaml", code=3).out

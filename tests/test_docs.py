@@ -30,6 +30,7 @@ ELSEWHERE = {
     "xene run FILE": "tests/commands/test_run_file.py",
     "xene kill": "tests/commands/test_runs.py",
     "xene cancel": "tests/commands/test_runs.py",
+    "xene secret seal": "tests/commands/test_secret.py",
     "xene schema": "tests/commands/test_init.py",
     "xene explain": "tests/commands/test_reference.py",
     "xene get -o json": "tests/test_contract.py",
@@ -38,6 +39,8 @@ ELSEWHERE = {
     "xene why agent/NAME": "below, with a name",
     "xene why pipeline/NAME": "below, with a name",
     "xene validate PATH": "below, with a path",
+    "xene graph": "tests/commands/test_graph.py",
+    "xene timeline": "tests/commands/test_graph.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
 RUN_HERE = {

@@ -6,6 +6,7 @@ what a test tells them: be unreachable, hang, answer nothing, lose their home, l
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import threading
@@ -70,6 +71,10 @@ class Agent:
         self.has: dict[str, str] = {}
         self.logs: dict[str, list[tuple[str, str, bytes]]] = {}
         self.heard: list[dict[str, Any]] = []
+        self.blob = b""  # came with the message that is being answered
+        self.artifacts: dict[str, dict[str, bytes]] = {}  # by task: those that it leaves, by name
+        self.stowed: dict[str, bytes] = {}  # by sha256
+        self.piece = 1000  # bytes of an artifact in a frame
         self.epoch = 0
         self.connections = 0
         self.stopped = False
@@ -94,8 +99,9 @@ class Agent:
         decoder, wire = frames.Decoder(), {"role": None, "sent": 0}
         with sock:
             while data := self._read(sock):
-                for message, _ in decoder.feed(data):
+                for message, blob in decoder.feed(data):
                     with self._lock:
+                        self.blob = blob
                         self.heard.append(message)
                         self._answer(sock, wire, message)
             with self._lock:
@@ -171,7 +177,8 @@ class Agent:
                     self.logs.setdefault(run, []).append((name, step["name"], f"{name} {seq}\n".encode()))
                     self.record(ev.step_started(instant(1003.0), run, name, step["name"], 1, seq))
                     self.record(ev.step_ended(1004.0, run, name, step["name"], 1, phase, reason, None, code))
-                self.record(ev.task_ended(1005.0, run, name, 1, phase, reason, None, {}))
+                made = [self.announce(name, key) for key in self.artifacts.get(name, {})]
+                self.record(ev.task_ended(1005.0, run, name, 1, phase, reason, None, {}, made))
             self.end(run, phase, reason)
 
     def end(self, run: str, phase: str, reason: str | None = None) -> None:
@@ -205,6 +212,27 @@ class Agent:
                 self._send(sock, piece, data[offset:])
             files.append({"task": task, "step": step, "attempt": 1, "seq": seq, "size": len(data)})
         return self._send(sock, messages.followed(message["id"], run, files))
+
+    def announce(self, task: str, name: str) -> dict[str, Any]:
+        """What the end of a task says of an artifact."""
+        data = self.artifacts[task][name]
+        sha256 = hashlib.sha256(data).hexdigest()
+        return {"name": name, "task": task, "size": len(data), "sha256": sha256, "files": 1}
+
+    def _fetch(self, sock: socket.socket, message: dict[str, Any]) -> None:
+        data = self.artifacts.get(message["task"], {}).get(message["name"])
+        if data is None:
+            return self._send(sock, messages.failed(message["id"], "there is no such artifact"))
+        for offset in range(message["offset"], len(data), self.piece):
+            piece = data[offset : offset + self.piece]
+            self._send(sock, messages.artifact(message["id"], offset, len(data)), piece)
+        return self._send(sock, messages.fetched(message["id"], len(data)))
+
+    def _stow(self, sock: socket.socket, message: dict[str, Any]) -> None:
+        held = self.stowed.get(message["sha256"], b"")
+        if message["offset"] == len(held):
+            held = self.stowed[message["sha256"]] = held + self.blob
+        self._send(sock, messages.stowed(message["id"], message["sha256"], len(held)))
 
     def _stop(self, sock: socket.socket, _: dict[str, Any]) -> None:
         self.stopped = True

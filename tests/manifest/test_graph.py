@@ -4,9 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xene.manifest import graph
+from xene.manifest.connectors import Need
 
 names = st.sampled_from("abcdefgh")
 graphs = st.dictionaries(names, st.lists(st.sampled_from("abcdefghz"), max_size=3, unique=True).map(tuple))
+
+
+def written(needs):
+    """The needs as connectors, at the places of bare names."""
+    return {
+        task: [Need(need, None, ("tasks", task, "needs", index)) for index, need in enumerate(wanted)]
+        for task, wanted in needs.items()
+    }
 
 
 def above(needs, task):
@@ -34,7 +43,7 @@ def test_upstream_is_what_can_be_reached(needs):
 
 @given(graphs)
 def test_every_unknown_need_and_every_knot_is_told(needs):
-    found = list(graph.findings(needs, ("tasks",)))
+    found = list(graph.findings(written(needs), "task", "this pipeline"))
     unknown = {(task, need) for task in needs for need in needs[task] if need not in needs}
     assert len([f for f in found if f.code == "unknown-task"]) == len(unknown)
     circular = any(task in above(needs, task) for task in needs)
@@ -46,7 +55,7 @@ def test_every_unknown_need_and_every_knot_is_told(needs):
 
 def test_a_circle_is_named_in_order():
     needs = {"a": ("b",), "b": ("c",), "c": ("a", "d"), "d": ()}
-    (finding,) = graph.findings(needs, ())
+    (finding,) = graph.findings(written(needs), "task", "this pipeline")
     assert finding.message.endswith("a -> b -> c -> a")
 
 

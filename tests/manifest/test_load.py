@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 import types
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -43,12 +44,22 @@ def test_defaults_written_out_make_no_difference():
                 p:
                   maxParallel: 8
                   params: {}
+                  needs: []
+                  secrets: {}
+                  concurrencyPolicy: Queue
+                  gracePeriod: 10000ms
+                  failFast: false
+                  finally: {}
                   placement: {size: 1, agentSelector: {matchLabels: {}}}
                   tasks:
                     t:
                       needs: []
+                      join: all
+                      artifacts: {}
                       context: default
-                      steps: [{name: a, run: make, gracePeriod: 10000ms, continueOnError: false}]
+                      continueOnError: false
+                      retry: {maxAttempts: 1, backoff: {initial: 1000ms, factor: 2, max: 60s}, on: [error, timeout]}
+                      steps: [{name: a, run: make, continueOnError: false}]
             """
         ),
         "a",
@@ -72,6 +83,20 @@ def test_text_keeps_the_order_of_the_manifest():
     assert list(data["spec"]["pipelines"]) == ["z", "a"]
     assert list(data["spec"]["pipelines"]["z"]["tasks"]) == ["y", "x"]
     assert codec.workflow_to_json(codec.workflow_from_json(data)) == data
+
+
+def test_references_to_secrets():
+    entry = load_text(
+        workflow(
+            """\
+            spec:
+              pipelines:
+                a: {secrets: {TOKEN: deploy-token}, tasks: {b: {steps: [{name: a, run: x}]}}}
+            """
+        ),
+        "a",
+    ).entries[0]
+    assert [tuple(each) for each in entry.references] == [("Secret", "deploy-token", "a", 6, 26)]
 
 
 def test_references_to_agents():
@@ -160,6 +185,15 @@ def test_what_emit_writes_reads_back(script, words, env):
     loaded = load_text(emit.dump(data), "a")
     assert loaded.problems == ()
     assert json.loads(loaded.entries[0].text) == data
+
+
+@pytest.mark.parametrize("name", ["language", "forms", "full"])
+def test_what_emit_writes_of_a_whole_workflow_reads_back(name):
+    good = Path(__file__).parent / "good" / f"{name}.yaml"
+    entry = load_text(good.read_bytes(), "a").entries[0]
+    loaded = load_text(emit.dump(json.loads(entry.text)), "a")
+    assert loaded.problems == ()
+    assert (loaded.entries[0].text, loaded.entries[0].digest) == (entry.text, entry.digest)
 
 
 @settings(max_examples=300, deadline=None)

@@ -34,15 +34,64 @@ WORKFLOW = {
                     },
                 },
                 "maxParallel": 3,
-                "contexts": {"default": {"shell": "sh", "workDir": "a", "env": {"X": "y"}}},
+                "secrets": {"TOKEN": "token"},
+                "concurrencyPolicy": "Forbid",
+                "timeout": "1h",
+                "gracePeriod": "5s",
+                "failFast": True,
+                "contexts": {
+                    "default": {
+                        "shell": "sh",
+                        "workDir": "a",
+                        "env": {"X": "y"},
+                        "container": {
+                            "image": "a",
+                            "engine": "podman",
+                            "pull": "never",
+                            "user": "1",
+                            "network": "none",
+                            "mounts": ["/a:/b"],
+                            "limits": {"memory": "1Gi", "cpus": 1.5},
+                        },
+                    }
+                },
                 "tasks": {
                     "a": {
                         "outputs": ["v"],
+                        "artifacts": {"one": "a/**", "two": ["a", "b"]},
                         "steps": [{"name": "a", "run": "x", "timeout": "5m", "continueOnError": True}],
                     },
-                    "b": {"needs": ["a"], "context": "default", "steps": [{"name": "b", "exec": ["x", "y"]}]},
+                    "b": {
+                        "needs": ["a", {"task": "a", "on": "any", "when": "x", "artifacts": ["one"]}],
+                        "join": "any",
+                        "when": "true",
+                        "approval": {"message": "x", "timeout": "1d"},
+                        "matrix": {
+                            "suite": ["a", 1, True],
+                            "shard": "${{ x }}",
+                            "include": [{"suite": "b"}],
+                            "exclude": [{"suite": 1}],
+                            "maxParallel": 2,
+                            "failFast": True,
+                        },
+                        "context": "default",
+                        "timeout": "1m",
+                        "gracePeriod": "1s",
+                        "continueOnError": True,
+                        "retry": {
+                            "maxAttempts": 3,
+                            "backoff": {"initial": "1s", "factor": 1.5, "max": "1m"},
+                            "on": ["error", 75],
+                        },
+                        "steps": [{"name": "b", "exec": ["x", "y"], "retry": {"maxAttempts": 2}}],
+                    },
                 },
-            }
+                "finally": {"c": {"steps": [{"name": "c", "run": "x"}]}},
+            },
+            "scan": {
+                "needs": ["build", {"pipeline": "build", "on": ["error", "skipped"], "artifacts": ["one"]}],
+                "tasks": {"a": {"steps": [{"name": "a", "run": "x"}]}},
+            },
         },
     },
 }
@@ -122,9 +171,13 @@ def spoilt(draw, whole):
         elif act == "remove":
             del holder[path[-1]]
         elif isinstance(holder, dict):
-            holder[draw(st.sampled_from(["x", "when", "run", "exec", "env", "local", "XENE_A", "a b"]))] = (
-                draw(values)
-            )
+            holder[
+                draw(
+                    st.sampled_from(
+                        ["x", "when", "run", "exec", "env", "local", "XENE_A", "a b", "on", "task"]
+                    )
+                )
+            ] = draw(values)
         else:
             holder.append(draw(values))
     return data
@@ -147,7 +200,8 @@ def test_every_property_has_a_description_and_nothing_else_is_allowed():
     def check(place, path):
         if isinstance(place, dict):
             if "properties" in place:
-                assert place["additionalProperties"] is False, path
+                axes = place.get("title") == "Matrix"  # keys of a matrix are options or axes
+                assert place["additionalProperties"] is False or axes, path
                 for name, value in place["properties"].items():
                     assert value.get("description") or "$ref" in value, (path, name)
             for key, value in place.items():
@@ -155,6 +209,19 @@ def test_every_property_has_a_description_and_nothing_else_is_allowed():
 
     for kind in (*schema.KINDS, schema.SOURCE):
         check(schema.read(kind), (kind,))
+
+
+def test_forms_of_one_value_are_of_different_types():
+    """What `values` and `words` rely on: the type of what is written tells which form is meant."""
+
+    def types(form, kind):
+        whole = schema.follow(kind, form)
+        return {"string"} if "enum" in whole else {whole["type"]}
+
+    for kind in schema.KINDS:
+        for place in _objects(schema.read(kind)):
+            seen = [types(form, kind) for form in place.get("anyOf", ())]
+            assert len(set().union(*seen)) == len(seen)
 
 
 def test_schemas_are_draft_2020_12():
@@ -210,6 +277,30 @@ def test_explain_defaults_values_and_required():
     host = next(child for child in schema.explain("agent.spec.ssh").children if child.name == "host")
     assert host.required
     assert schema.explain("agent.spec.cordon").default is False
+
+
+@pytest.mark.parametrize(
+    ("path", "type_"),
+    [
+        ("tasks.needs", "list of name or connector"),
+        (
+            "tasks.needs.on",
+            "one of success, error, skipped, any or list of one of success, error, skipped, any",
+        ),
+        ("tasks.artifacts", "map of name to pattern or list of pattern"),
+        ("tasks.matrix", "matrix"),
+        ("tasks.matrix.suite", "list of value or text"),
+        ("tasks.matrix.include", "list of map of name to value"),
+        ("tasks.when", "expression"),
+        ("tasks.retry.on", "list of one of error, timeout or integer"),
+        ("finally.steps.retry.backoff.factor", "number"),
+        ("needs", "list of name or pipeline connector"),
+        ("contexts.container.limits.memory", "size"),
+        ("secrets", "map of name to name"),
+    ],
+)
+def test_explain_says_which_forms_there_are(path, type_):
+    assert schema.explain("workflow.spec.pipelines." + path).type == type_
 
 
 @pytest.mark.parametrize(

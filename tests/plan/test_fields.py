@@ -45,7 +45,21 @@ STEP = {"name": "go", "exec": ["go", "test"], "timeout": "5m"}
         ({}, {"a": {"b": 1}}, [("a", None, {"b": 1})]),
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, [("a.c", 2, None)]),
         ({"l": {"app.io/x": "1"}}, {"l": {"app.io/x": "2"}}, [("l['app.io/x']", "1", "2")]),
-        ({"needs": ["a"]}, {"needs": ["a", "b"]}, [("needs[1]", None, "b")]),
+        ({"needs": ["a"]}, {"needs": ["b", "a"]}, [("needs[b]", None, "b")]),
+        ({"exec": ["a"]}, {"exec": ["b", "a"]}, [("exec[0]", "a", "b"), ("exec[1]", None, "a")]),
+        ({"n": [1]}, {"n": [1, 2]}, [("n[1]", None, 2)]),
+        (
+            {"needs": ["b", {"task": "a", "on": "any"}]},
+            {"needs": [{"task": "a", "on": "error"}]},
+            [("needs[b]", "b", None), ("needs[a].on", "any", "error")],
+        ),
+        (
+            {"needs": ["a"]},
+            {"needs": [{"task": "a", "on": "any"}]},
+            [("needs[a]", "a", {"task": "a", "on": "any"})],
+        ),
+        ({"suite": ["unit", "api"]}, {"suite": ["api"]}, [("suite[unit]", "unit", None)]),
+        ({"suite": ["a", "b"]}, {"suite": ["b", "a"]}, [("suite (order)", ["a", "b"], ["b", "a"])]),
         ({"steps": [STEP]}, {"steps": [{**STEP, "timeout": "6m"}]}, [("steps[go].timeout", "5m", "6m")]),
         ({"steps": [STEP]}, {"steps": [{"name": "x"}, STEP]}, [("steps[x]", None, {"name": "x"})]),
         (

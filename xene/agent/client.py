@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Tuple
 
-from xene.agent.follow import Follow
 from xene.agent.journal import Journal
 from xene.errors import Garbled
 from xene.model.events import Event, public
@@ -16,20 +15,29 @@ BATCH = 500  # events in a frame
 BATCH_WEIGHT = 4 * 1024 * 1024  # bytes of a frame, counted generously: a single event has 7 Mi at the most
 
 
+class Source(Protocol):
+    """What is pushed piece by piece while there is room: `Follow`, `Fetch`."""
+
+    id: int
+    finished: bool
+
+    def pump(self) -> Iterator[Tuple[Dict[str, Any], bytes]]: ...
+
+
 class Client:
-    """`on_message` gets every message; `on_close` is called once. `role` is set by the hello."""
+    """`on_message` gets every message and its blob; `on_close` is called once. `role` is set by the hello."""
 
     def __init__(
         self,
         sock: socket.socket,
-        on_message: Callable[[Client, Dict[str, Any]], None],
+        on_message: Callable[[Client, Dict[str, Any], bytes], None],
         on_close: Callable[[Client], None],
     ) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.role: Optional[str] = None
         self.sent = 0  # number of the last event that was sent
-        self.follows: Dict[int, Follow] = {}
+        self.follows: Dict[int, Source] = {}
         self.closed = False
         self._decoder = frames.Decoder()
         self._waiting = bytearray()
@@ -54,8 +62,8 @@ class Client:
         if not data:
             return self.close()
         try:
-            for message, _ in self._decoder.feed(data):
-                self._on_message(self, message)
+            for message, blob in self._decoder.feed(data):
+                self._on_message(self, message, blob)
         except Garbled as error:
             self.send(messages.refused("Garbled", error.message))
             self.close()

@@ -23,6 +23,7 @@ from xene.agent.complaints import complain, complain_of_bug
 from xene.agent.facts import boot_id
 from xene.agent.greeting import Greeting, Successor, no_room
 from xene.agent.home import Home
+from xene.agent.incoming import Incoming
 from xene.agent.journal import open_journal
 from xene.agent.ledger import Ledger
 from xene.agent.requests import Requests
@@ -78,7 +79,7 @@ class Daemon:
             Trash(home),
             os.path.join(home.code, version),
         )
-        self.requests = Requests(self.ledger, self.work, self.record, self.clock)
+        self.requests = Requests(self.ledger, self.work, self.record, self.clock, Incoming(home.incoming))
         self.greeting = Greeting(home, version, self.boot, journal, self.requests.epoch_holds)
 
     @property
@@ -123,7 +124,7 @@ class Daemon:
 
     def greet(self, sock: socket.socket, hello: Dict[str, Any]) -> None:
         """Go on with a connection, and its hello, that the code before this one had accepted."""
-        self._heard(self._welcome(sock), hello)
+        self._heard(self._welcome(sock), hello, b"")
 
     def clock(self) -> Clock:
         """Now, in the readings that decisions want."""
@@ -307,7 +308,7 @@ class Daemon:
         self.clients.remove(client)
         self.selector.unregister(client.sock)
 
-    def _heard(self, client: Client, message: Dict[str, Any]) -> None:
+    def _heard(self, client: Client, message: Dict[str, Any], blob: bytes) -> None:
         if message.get("type") == "hello":
             try:
                 full = self._retry_at is not None
@@ -318,4 +319,4 @@ class Daemon:
         if message.get("type") == "stop" and client.role is not None:
             self.leaving = True
             return None
-        return self.requests.answer(client, message)
+        return self.requests.answer(client, message, blob)

@@ -4,6 +4,7 @@ attach  --home HOME --state UUID --agent NAME   connect stdin and stdout to the 
 stop    --home HOME --state UUID --agent NAME   end that daemon; steps under way go on
 version                                         print the digest of this code
 check                                           0 where this code can be started here; asked by an older daemon
+artifacts JOBFILE                               a step of the agent's own: lay artifacts, or collect them
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def main(argv: Optional[List[str]] = None) -> int:
             from xene.agent import birth  # noqa: F401  all that a daemon needs
 
             return 0
+        if verb == "artifacts" and len(words) == 2:
+            from xene.agent.artifacts import carry_out
+
+            return carry_out(words[1])
         return _run(verb, _options(words[1:]))
     except XeneError as error:
         print(f"xene-agent: {error.code}: {error.message}", file=sys.stderr)

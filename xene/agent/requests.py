@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Set
 
 from xene.agent.client import Client
 from xene.agent.facts import cpus
+from xene.agent.fetch import Fetch
 from xene.agent.follow import Follow
+from xene.agent.incoming import Incoming
 from xene.agent.ledger import Ledger
 from xene.agent.work import Work
 from xene.engine.again import to_repeat
 from xene.engine.clock import Clock
-from xene.engine.progress import begin
+from xene.engine.progress import RunProgress, begin
 from xene.model import events, phases
 from xene.model.events import Event
 from xene.model.ids import is_run_id, pipeline_key
@@ -26,9 +28,16 @@ class Requests:
     """`record` puts an event into the ledger; the daemon makes it durable and then acts."""
 
     def __init__(
-        self, ledger: Ledger, work: Work, record: Callable[[Event], None], clock: Callable[[], Clock]
+        self,
+        ledger: Ledger,
+        work: Work,
+        record: Callable[[Event], None],
+        clock: Callable[[], Clock],
+        incoming: Incoming,
     ) -> None:
         self._ledger, self._work, self._record, self._clock = ledger, work, record, clock
+        self._incoming = incoming
+        incoming.tidy(needed(ledger))
         self._answers: Mapping[str, Callable[[Client, Dict[str, Any]], None]] = {
             "assign": self._assign,
             "start": self._start,
@@ -37,13 +46,16 @@ class Requests:
             "retry": self._retry,
             "release": self._release,
             "follow": self._follow,
+            "fetch": self._fetch,
         }
         self._for_readers = frozenset({"follow"})
 
-    def answer(self, client: Client, message: Dict[str, Any]) -> None:
+    def answer(self, client: Client, message: Dict[str, Any], blob: bytes) -> None:
         """Do what a message asks. What is no request of this protocol is refused, and changes nothing."""
         kind = message.get("type")
         call = self._answers.get(str(kind))
+        if kind == "stow":
+            call = lambda client, message: self._stow(client, message, blob)  # noqa: E731
         if (
             client.role is None
             or call is None
@@ -102,6 +114,7 @@ class Requests:
             raise ValueError(f"{size!r} is no size")
         self._replace_others(order)
         self._record(accepted)
+        self._incoming.taken(run)
         self._work.touch(run)
 
     def _replace_others(self, order: Mapping[str, Any]) -> None:
@@ -152,10 +165,14 @@ class Requests:
         return None
 
     def _release(self, _: Client, message: Dict[str, Any]) -> None:
+        gone: Set[str] = set()
         for run in message["runs"]:
             if run in self._ledger.runs and self._ledger.runs[run].ended:
+                gone |= _laid(self._ledger.runs[run])
                 self._record(events.run_released(time.time(), run))
                 self._work.remove(run)
+        if gone:
+            self._incoming.tidy(needed(self._ledger), gone)
         for run in message["workspaces"]:
             if run in self._ledger.runs and self._ledger.runs[run].ended:
                 self._work.remove_workspace(run)
@@ -168,6 +185,36 @@ class Requests:
         follow = Follow(message, run, self._work.directory(run.order.id))
         client.follows[follow.id] = follow
         return None
+
+    def _fetch(self, client: Client, message: Dict[str, Any]) -> None:
+        """Push an artifact that a task has collected."""
+        run, task, name = self._ledger.runs.get(message["run"]), message["task"], message["name"]
+        found = run.tasks.get(task) if run is not None else None
+        if run is None or found is None or name not in [each["name"] for each in found.artifacts]:
+            text = f"there is no artifact {name} of task {task} of run {message['run']} here"
+            return client.send(messages.failed(int(message["id"]), text))
+        fetch = Fetch(message, self._work.directory(run.order.id).artifact(task, name))
+        client.follows[fetch.id] = fetch
+        return None
+
+    def _stow(self, client: Client, message: Dict[str, Any], blob: bytes) -> None:
+        """Keep a piece of an artifact for a run that is to come. What finds no room is said, and not fatal."""
+        request, sha256, size = int(message["id"]), message["sha256"], message["size"]
+        try:
+            have = self._incoming.stow(message["run"], sha256, size, message["offset"], blob)
+        except OSError as error:
+            text = f"artifact {sha256[:12]} cannot be kept: {error.strerror}"
+            return client.send(messages.failed(request, text))
+        return client.send(messages.stowed(request, sha256, have))
+
+
+def needed(ledger: Ledger) -> Set[str]:
+    """The artifacts of other pipelines that runs which are known here may still lay."""
+    return {sha256 for run in ledger.runs.values() for sha256 in _laid(run)}
+
+
+def _laid(run: RunProgress) -> Set[str]:
+    return {str(each.get("sha256")) for each in run.order.artifacts}
 
 
 def _request(message: Mapping[str, Any]) -> Optional[int]:

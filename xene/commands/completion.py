@@ -13,6 +13,7 @@ from xene.commands import kinds
 from xene.commands.call import STATE_FILE, xene_home
 from xene.errors import XeneError
 from xene.model import phases
+from xene.store import artifacts as stored
 from xene.store import db, views
 from xene.store.db import State
 
@@ -88,6 +89,7 @@ def names(ctx: Any, incomplete: str) -> list[str]:
         "pipelines": _pipelines,
         "runs": lambda state: _runs(state, "/" in incomplete),
         "agents": lambda state: (row["name"] for row in views.agents(state, limit=MANY)),
+        "secrets": lambda state: (row["name"] for row in views.secrets(state, limit=MANY)),
     }
     return _names(ctx, readers[kind.name]) if kind.name in readers else []
 
@@ -96,7 +98,7 @@ def explained(ctx: Any, incomplete: str) -> list[str]:
     """`KIND/NAME` for `why`: first the kinds, then their names."""
     word, slash, _ = incomplete.partition("/")
     if not slash:
-        return [f"{kind.one}/" for kind in kinds.ALL[:-1]]
+        return [f"{kind.one}/" for kind in (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.AGENTS)]
     readers = {
         "workflow": _workflows,
         "pipeline": _pipelines,
@@ -115,6 +117,17 @@ def tasks(ctx: Any) -> list[str]:
         for task, view in views.run(state, views.resolve_run(state, run))["tasks"].items():
             yield task
             yield from (f"{task}/{step['name']}" for step in view["steps"])
+
+    return _names(ctx, read)
+
+
+def artifacts(ctx: Any) -> list[str]:
+    """Names of artifacts of the run that stands before, in `artifacts RUN NAME`."""
+    run = (ctx.params or {}).get("run") or ""
+
+    def read(state: State) -> Iterator[str]:
+        rows = stored.view(state, views.resolve_run(state, run))
+        return iter(dict.fromkeys(row["name"] for row in rows))
 
     return _names(ctx, read)
 

@@ -25,7 +25,7 @@ def describe(
         str,
         typer.Argument(
             metavar="KIND",
-            help="workflow, pipeline, run, agent or event.",
+            help="workflow, pipeline, run, agent, secret or event.",
             autocompletion=completion.kind_names,
         ),
     ],

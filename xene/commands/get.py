@@ -24,7 +24,7 @@ KindArgument = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
-        help="workflows, pipelines, runs, agents or events; also workflow, wf, pl, r, ag, ev.",
+        help="workflows, pipelines, runs, agents, secrets or events; also workflow, wf, pl, r, ag, sec, ev.",
         autocompletion=completion.kind_names,
     ),
 ]

@@ -68,7 +68,7 @@ IGNORE = """\
 # What xene does not read, in the syntax of .gitignore. (Names that start with a dot are never read.)
 """
 
-KINDS = ("Workflow", "Agent", "Xene")
+KINDS = ("Workflow", "Agent", "Secret", "Xene")
 
 
 def init(
@@ -135,6 +135,7 @@ def editor_settings() -> dict[str, Any]:
         "yaml.schemas": {
             ".xene/schemas/workflow.schema.json": ["workflows/**/*.yaml", "workflows/**/*.yml"],
             ".xene/schemas/agent.schema.json": ["agents/**/*.yaml", "agents/**/*.yml"],
+            ".xene/schemas/secret.schema.json": ["secrets/**/*.yaml", "secrets/**/*.yml"],
             ".xene/schemas/xene.schema.json": ["xene.yaml"],
         }
     }

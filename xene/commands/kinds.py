@@ -160,6 +160,19 @@ AGENTS = Kind(
         Column("MESSAGE", _of("message")),
     ),
 )
+SECRETS = Kind(
+    "secrets",
+    "secret",
+    ("sec",),
+    lambda row: str(row["name"]),
+    (
+        Column("NAME", _of("name")),
+        Column("FROM", _of("from")),
+        Column("DIGEST", _of("digest")),
+        Column("SOURCE", _of("source")),
+    ),
+    (Column("LABELS", lambda row, _: pairs(row["labels"])),),
+)
 EVENTS = Kind(
     "events",
     "event",
@@ -173,7 +186,7 @@ EVENTS = Kind(
     ),
     (Column("AT", _of("at")),),
 )
-ALL = (WORKFLOWS, PIPELINES, RUNS, AGENTS, EVENTS)
+ALL = (WORKFLOWS, PIPELINES, RUNS, AGENTS, SECRETS, EVENTS)
 
 
 def kind_of(word: str, allowed: Iterable[Kind] = ALL) -> Kind:

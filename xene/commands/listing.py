@@ -29,6 +29,7 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
     "pipelines": ("selector", "phase"),
     "runs": ("selector", "phase", "outcome", "since"),
     "agents": ("selector", "phase"),
+    "secrets": ("selector",),
     "events": ("since",),
 }
 
@@ -90,7 +91,7 @@ def one(state: State, kind: Kind, name: str) -> Row:
         return views.pipelines(state, workflow=workflow, name=pipeline)[0]
     if kind is kinds.EVENTS:
         raise Usage("an event has no name", hint=f"'xene get events {name}' lists those of one object")
-    read = views.workflows if kind is kinds.WORKFLOWS else views.agents
+    read: Callable[..., list[Row]] = getattr(views, kind.name)
     found = read(state, name=name)
     if not found:
         known = [kind.key(row) for row in read(state)]

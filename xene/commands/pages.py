@@ -182,6 +182,12 @@ def agent(row: Row, now: float, color: bool) -> str:
     )
 
 
+def secret(row: Row, _: float, color: bool) -> str:
+    """A secret: where its value comes from, never the value."""
+    pairs = [("Name", row["name"]), ("From", row["from"]), ("Digest", f"{row['digest']} (of its spec)")]
+    return fields([*pairs, ("Source", row["source"]), ("Labels", row["labels"])], color=color)
+
+
 def section(title: str, rows: Sequence[Row], kind: kinds.Kind, now: float, color: bool) -> str:
     """A table below an object: its events, its last runs. Nothing where there are none."""
     if not rows:
@@ -197,4 +203,9 @@ def event(row: Row, now: float, color: bool) -> str:
     return fields(pairs, color=color)
 
 
-PAGES: Mapping[str, Callable[[Row, float, bool], str]] = {"pipelines": pipeline, "runs": run, "agents": agent}
+PAGES: Mapping[str, Callable[[Row, float, bool], str]] = {
+    "pipelines": pipeline,
+    "runs": run,
+    "agents": agent,
+    "secrets": secret,
+}

@@ -11,17 +11,7 @@ from xene.commands import kinds, tables
 from xene.commands.tables import Row
 from xene.commands.text import one_line, plural
 from xene.model import phases
-
-MARKS = {
-    phases.SUCCESS: "✓",
-    phases.ERROR: "✗",
-    phases.RUNNING: "●",
-    phases.STARTING_UP: "●",
-    phases.SHUTTING_DOWN: "●",
-    phases.UNKNOWN: "?",
-    phases.QUEUED: "◌",
-    phases.NOT_EXECUTED: "·",
-}
+from xene.plan.marks import MARKS as MARKS
 
 
 def title(run: Row) -> str:

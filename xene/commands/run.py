@@ -31,6 +31,15 @@ def run(
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until every run of the fire has ended.")] = False,
     timeout: options.Timeout = None,
+    artifacts_from: Annotated[
+        Optional[str],
+        typer.Option(
+            "--artifacts-from",
+            metavar="RUN",
+            help="A run whose artifacts the pipeline takes instead of those of its fire.",
+            autocompletion=completion.runs,
+        ),
+    ] = None,
 ) -> int:
     """Fire a workflow or one pipeline and print the ids of its runs; or run a file on the spot.
 
@@ -43,11 +52,12 @@ def run(
     given = options.assignments(param or [])
     file = file_of(target)
     if file is not None:
+        if artifacts_from is not None:
+            raise Usage("--artifacts-from wants runs of a state, and a file runs without one")
         if timeout is not None:
             raise Usage("--timeout ends waiting, and a file is always waited for", hint="Ctrl-C cancels it")
         return run_file(call, *file, given)
     from xene.commands.run_fire import Manner, run_fire
 
-    return run_fire(
-        call, target, given, Manner(follow, wait or follow, options.seconds(timeout, "--timeout"))
-    )
+    manner = Manner(follow, wait or follow, options.seconds(timeout, "--timeout"))
+    return run_fire(call, target, given, manner, artifacts_from)

@@ -22,14 +22,16 @@ class Manner(NamedTuple):
     timeout: float | None
 
 
-def run_fire(call: Call, target: str, params: Mapping[str, str], manner: Manner) -> int:
+def run_fire(
+    call: Call, target: str, params: Mapping[str, str], manner: Manner, artifacts_from: str | None = None
+) -> int:
     """Fire, print the ids at once, and wait if asked to. The exit code is SPEC's."""
     from xene.control import fire
     from xene.control.place import Place
 
     place = Place(call.state, call.home)
     with slow(call, "handing over"):
-        fired = fire.fire(place, target, params, hand_over=not manner.wait)
+        fired = fire.fire(place, target, params, artifacts_from=artifacts_from, hand_over=not manner.wait)
     return report(call, fired, manner)
 
 

@@ -10,7 +10,7 @@ from xene.commands.call import Call, as_json
 from xene.commands.text import did_you_mean
 from xene.errors import Usage
 
-KINDS = ("Workflow", "Agent", "Xene")
+KINDS = ("Workflow", "Agent", "Secret", "Xene", "Config")
 
 
 def schema(
@@ -18,7 +18,9 @@ def schema(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="Workflow, Agent, or Xene (xene.yaml).", autocompletion=lambda: list(KINDS)
+            metavar="KIND",
+            help="Workflow, Agent, Secret, Xene (xene.yaml) or Config (config.yaml).",
+            autocompletion=lambda: list(KINDS),
         ),
     ],
 ) -> int:

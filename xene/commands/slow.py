@@ -13,33 +13,50 @@ from xene.commands.text import printable
 PATIENCE = 1.0  # seconds before anything is said
 
 
-class _Notice:
-    """Says what is going on once it has taken long enough; `stop` takes it away."""
+class Notice:
+    """Says what is going on once it has taken long enough; `stop` takes it away. `total` is in bytes."""
 
-    def __init__(self, call: Call, text: str) -> None:
+    def __init__(self, call: Call, text: str, total: int | None = None) -> None:
         self._call, self._text = call, text
+        self._total, self._done = total, 0
         self._status: Any = None
         self._lock = threading.Lock()
         self._stopped = False
         self._timer = threading.Timer(PATIENCE, self._show)
         self._timer.daemon = True
-        self._timer.start()
+        if not call.quiet:
+            self._timer.start()
 
     def _show(self) -> None:
         if not sys.stderr.isatty():
             self._call.say(f"{self._text} ...")
             return
+        from rich import progress
         from rich.console import Console
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        text = progress.TextColumn("{task.description}", markup=False)
+        columns: tuple[Any, ...] = (progress.SpinnerColumn(), text, progress.TimeElapsedColumn())
+        if self._total is not None:
+            size = progress.DownloadColumn(binary_units=True)
+            columns = (text, progress.BarColumn(), size, progress.TransferSpeedColumn())
         console = Console(stderr=True, no_color=not self._call.color(sys.stderr))
         with self._lock:
             if self._stopped:
                 return
-            self._status = Progress(*columns, console=console, transient=True)
-            self._status.add_task(printable(self._text), total=None)
+            self._status = progress.Progress(*columns, console=console, transient=True)
+            self._status.add_task(printable(self._text), total=self._total, completed=self._done)
             self._status.start()
+
+    def reach(self, done: int) -> None:
+        """So many bytes are done."""
+        with self._lock:
+            self._done = done
+            if self._status is not None:
+                self._status.update(self._status.task_ids[0], completed=done)
+
+    def advance(self, more: int) -> None:
+        """So many bytes more are done."""
+        self.reach(self._done + more)
 
     def stop(self) -> None:
         self._timer.cancel()
@@ -54,12 +71,12 @@ class Notices:
 
     def __init__(self, call: Call, text: str) -> None:
         self._call, self._text = call, text
-        self._notice: _Notice | None = None
+        self._notice: Notice | None = None
 
     def begin(self) -> None:
         """From now on it takes a second."""
         if not self._call.quiet:
-            self._notice = _Notice(self._call, self._text)
+            self._notice = Notice(self._call, self._text)
 
     def end(self) -> None:
         """Nothing more is said."""
@@ -92,3 +109,13 @@ def slow(call: Call, text: str, *, lines: bool = True) -> Iterator[Notices]:
         yield notices
     finally:
         notices.end()
+
+
+@contextmanager
+def bar(call: Call, text: str, total: int) -> Iterator[Notice]:
+    """As `slow`, with a bar of `total` bytes; gives what is to be told how many are done."""
+    notice = Notice(call, text, total)
+    try:
+        yield notice
+    finally:
+        notice.stop()

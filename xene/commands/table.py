@@ -21,6 +21,7 @@ def table() -> Table:
         "apply": Verb(write, "Make the state match manifests", "apply", acted),
         "run": Verb(run, "Fire a workflow or pipeline, or run a file on the spot", "run", acted),
         "logs": Verb(run, "Show what the steps of a run said", "logs"),
+        "artifacts": Verb(run, "List the artifacts of a run, or unpack them", "artifacts", plain),
         "wait": Verb(run, "Wait until a run has ended", "wait", acted),
         "cancel": Verb(run, "Stop a run, its 'finally' tasks run", "cancel", acted),
         "kill": Verb(run, "Stop a run at once", "kill", acted),
@@ -31,6 +32,8 @@ def table() -> Table:
         "get": Verb(see, "List objects, or show one", "get", FORMS),
         "describe": Verb(see, "One object in full, its events, its last runs", "describe", plain),
         "why": Verb(see, "Why an object is in its state", "why", plain),
+        "graph": Verb(see, "Draw a workflow: its pipelines, their tasks, how far they are", "graph"),
+        "timeline": Verb(see, "Draw a run over time: tasks and attempts", "timeline", plain),
         "agent": Branch(
             agents,
             "Trust or remove an agent",
@@ -38,6 +41,11 @@ def table() -> Table:
                 "trust": Verb("Commands", "Accept the host key of an agent", "agent_trust", plain),
                 "rm": Verb("Commands", "Remove an agent from the state", "agent_rm"),
             },
+        ),
+        "secret": Branch(
+            agents,
+            "Encrypt a secret for a manifest",
+            {"seal": Verb("Commands", "Encrypt a value into a Secret manifest", "secret_seal")},
         ),
         "reconcile": Verb(agents, "One pass: compare wanted with observed, do what is missing", "reconcile"),
         "schema": Verb(other, "Print the JSON schema of a kind of manifest", "schema"),

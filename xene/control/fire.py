@@ -6,8 +6,9 @@ import json
 import os
 import sqlite3
 import time
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
+from xene.control import supplies
 from xene.control.drive import Wish, drive, needed
 from xene.control.passes import Control, is_away
 from xene.control.place import Place
@@ -73,18 +74,26 @@ class HandedOver(Wish):
 
 
 def fire(
-    place: Place, target: str, given: Mapping[str, str], *, hand_over: bool = True, open: Open = open_channel
+    place: Place,
+    target: str,
+    given: Mapping[str, str],
+    *,
+    artifacts_from: str | None = None,
+    hand_over: bool = True,
+    open: Open = open_channel,
 ) -> Fired:
     """Start `WORKFLOW` (all its pipelines) or `WORKFLOW/PIPELINE`, and hand the runs to their agents.
 
-    Without `hand_over` the runs are only stored: whoever follows them drives them. Raises NotFound, Usage (bad
-    params), Unplaceable (then there is no run).
+    Without `hand_over` the runs are only stored: whoever follows them drives them. `artifacts_from` is a run (any
+    way to name one) whose artifacts take the place of those that the pipeline's connectors want. Raises NotFound,
+    Usage (bad params), Conflict (artifacts of a run that has not ended), Unplaceable; then there is no run.
     """
     with db.open_state(place.state, create=False) as state:
         workflow, only = resolve_target(state, target)
         if _missing(state, workflow, only):
             drive(place, Told(), open=open)  # perhaps an agent is there by now
-        fired, where = store(state, workflow, only, given)
+        source = supplies.bring(place, state, artifacts_from, open=open) if artifacts_from else None
+        fired, where = store(state, workflow, only, given, source)
     away: Mapping[str, str] = {}
     if hand_over:
         wish = HandedOver(fired.runs, where)
@@ -119,12 +128,12 @@ def _missing(state: State, workflow: str, only: str | None) -> list[pipelines.Ro
 
 
 def store(
-    state: State,
-    workflow: str,
-    only: str | None,
-    given: Mapping[str, str],
+    state: State, workflow: str, only: str | None, given: Mapping[str, str], source: str | None = None
 ) -> tuple[Fired, list[str]]:
-    """Create the runs of one fire in one transaction; give them and their agents. Pipelines with `needs` follow."""
+    """Create the runs of one fire in one transaction; give them and their agents. Pipelines with `needs` follow.
+
+    `source` is the id of the run that artifacts are taken from.
+    """
     with state.transaction() as conn:
         rows = {row.name: row for row in pipelines.of_workflow(conn, workflow)}
         specs = {name: objects.read_revision(conn, row.revision) for name, row in rows.items()}
@@ -136,8 +145,11 @@ def store(
         now = [start for start in begun if not start.follows]
         _refuse_unscheduled([rows[start.pipeline] for start in now])
         _refuse_second(conn, [rows[start.pipeline] for start in now], specs)
+        laid = supplies.for_fire(conn, workflow, only, needs, source)
         firing = _Firing(conn, time.time(), workflow, MANUAL, given)
-        made = [firing.start(rows[start.pipeline], specs[start.pipeline], start.params) for start in now]
+        made = [
+            firing.start(rows[start.pipeline], specs[start.pipeline], start.params, laid) for start in now
+        ]
         firing.follow(
             (rows[start.pipeline], needs[start.pipeline], start.params) for start in begun if start.follows
         )
@@ -158,7 +170,8 @@ def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired
         _refuse_unscheduled([row])
         _refuse_second(conn, [row], {row.name: spec})
         firing = _Firing(conn, time.time(), row.workflow, RERUN, params)
-        return Fired(firing.id, (firing.start(row, spec, params),), {}), [str(row.agent)]
+        laid = runs.laid(conn, run["id"])
+        return Fired(firing.id, (firing.start(row, spec, params, laid),), {}), [str(row.agent)]
 
 
 class _Firing:
@@ -171,8 +184,14 @@ class _Firing:
         self.id = ids.run_id(now, os.urandom(8))
         fire_rows.create(conn, now, self.id, workflow, trigger, given)
 
-    def start(self, row: pipelines.Row, spec: Mapping[str, Any], params: Mapping[str, Any]) -> str:
-        """Store one run; its id."""
+    def start(
+        self,
+        row: pipelines.Row,
+        spec: Mapping[str, Any],
+        params: Mapping[str, Any],
+        artifacts: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """Store one run, which gets these artifacts of others; its id."""
         run = ids.run_id(self._now, os.urandom(8))
         runs.create(
             self._conn,
@@ -186,6 +205,7 @@ class _Firing:
             agent=str(row.agent),
             trigger=self._trigger,
             params=params,
+            artifacts=artifacts,
         )
         wishes.make_room(self._conn, self._now, self._workflow, row.name, run, runs.policy_of(spec))
         return run

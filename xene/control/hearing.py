@@ -8,10 +8,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, Union
 
 from xene.control.archive import Archive
+from xene.control.fetching import Fetching
 from xene.control.sessions import Sessions
+from xene.control.stowing import Stowing
 from xene.control.world import run_view
 from xene.model import phases
 from xene.plan import recovery
@@ -28,6 +30,8 @@ _TAKE_OVER = (
     " that shall be obeyed"
 )
 
+_CARRIED = ("artifact", "fetched", "stowed", "failed")
+Carrier = Union[Fetching, Stowing]
 OnLog = Callable[[str, Mapping[str, Any], bytes], None]
 
 
@@ -43,10 +47,17 @@ class News:
     rewound: bool = False
 
 
-def take(state: State, sessions: Sessions, archive: Archive, on_log: OnLog, items: Iterable[Item]) -> News:
+def take(
+    state: State,
+    sessions: Sessions,
+    archive: Archive,
+    carriers: Iterable[Carrier],
+    on_log: OnLog,
+    items: Iterable[Item],
+) -> News:
     """Store a batch of items, in order."""
     news = News()
-    stored = [item for item in items if not _about_logs(archive, on_log, item)]
+    stored = [item for item in items if not _about_files(archive, carriers, on_log, item)]
     if not stored:
         return news
     hearers: set[str] = set()
@@ -59,15 +70,19 @@ def take(state: State, sessions: Sessions, archive: Archive, on_log: OnLog, item
     for item in stored:
         if isinstance(item, Down):
             archive.forget(item.agent)
+            for carrier in carriers:
+                carrier.forget(item.agent)
     return news
 
 
-def _about_logs(archive: Archive, on_log: OnLog, item: Item) -> bool:
-    """Pieces of logs, and the answers that end them, go to the archive or to whoever follows."""
+def _about_files(archive: Archive, carriers: Iterable[Carrier], on_log: OnLog, item: Item) -> bool:
+    """Pieces of logs and artifacts, and the answers that end them, go to whoever asked for them."""
     if not isinstance(item, Got):
         return False
     agent, message, blob = item
     kind = message.get("type")
+    if kind in _CARRIED and any(carrier.take(agent, message, blob) for carrier in carriers):
+        return True
     if kind == "log" and archive.piece(agent, message, blob):
         return True
     if kind == "followed" and archive.followed(agent, message):

@@ -11,16 +11,18 @@ import queue
 import time
 from typing import Any, Callable, Iterable, Mapping
 
-from xene.control import following, hearing, placing, telling, world
+from xene.control import carrying, following, hearing, placing, telling, world
 from xene.control.archive import Archive, Packed
+from xene.control.fetching import Fetching, Settled
 from xene.control.place import Place
 from xene.control.sessions import Came, Open, Sessions, open_channel
+from xene.control.stowing import Stowing
 from xene.control.wakeup import Listener, Nudge
 from xene.control.world import World
 from xene.errors import Storage
 from xene.model import phases
 from xene.plan import dispatch
-from xene.store import agents, pipelines, runs
+from xene.store import agents, pipelines
 from xene.store.agents import Agent
 from xene.store.db import State
 
@@ -37,6 +39,8 @@ class Control:
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.sessions = Sessions(place, state.uuid, state.epoch, self.inbox, open=open)
         self.archive = Archive(place.logs(state.uuid), self.inbox)
+        self.fetching = Fetching(place.artifacts(state.uuid), self.inbox, self.sessions)
+        self.stowing = Stowing(place.artifacts(state.uuid), self.sessions)
         self.listener = Listener(state.path, self.inbox)
         self.world: World | None = None
         self.nudged = False
@@ -119,9 +123,10 @@ class Control:
             letters = telling.carry_out(conn, now, self.sessions, seen, decisions)
             gone = [name for name in decisions.gone if telling.is_droppable(self.sessions, seen, name)]
         self.world = seen
-        telling.send(self.sessions, self.archive, letters)
+        telling.send(self.sessions, self.archive, self.fetching, self.stowing, letters)
         for run, why in telling.orphans(seen):
             self.archive.settle(run, why)
+            self.fetching.settle(run, why)
         return bool(decisions.end or decisions.forget or decisions.void_holdings or gone)
 
     def _place(self, conn: Any, now: float) -> None:
@@ -142,16 +147,30 @@ class Control:
             self._look_again()
             self.sessions.retry_now()
         self._store_packed([item for item in items if isinstance(item, Packed)])
+        self._store_settled([item for item in items if isinstance(item, Settled)])
         if came:
+            carriers = (self.fetching, self.stowing)
             news = hearing.take(
-                self.state, self.sessions, self.archive, self.on_log, [each.item for each in came]
+                self.state, self.sessions, self.archive, carriers, self.on_log, [each.item for each in came]
             )
             self.dirty = self.dirty or news.dirty
             self.unplaced = self.unplaced or news.unplaced
             self.world = None if news.rewound else self.world
         self.dirty = hearing.catch_up(self.sessions) or self.dirty or self._placement_is_due()
         self.dirty = hearing.give_up(self.state, self.sessions) or self.dirty
+        self._look_at_stowing()
         return bool(items)
+
+    def _look_at_stowing(self) -> None:
+        """Runs whose artifacts have arrived may start; those that cannot have theirs say why."""
+        self.stowing.tick()
+        troubles, self.stowing.troubles = self.stowing.troubles, []
+        if troubles:
+            with self.state.transaction() as conn:
+                for trouble in troubles:
+                    carrying.store_trouble(conn, time.time(), trouble)
+        self.dirty = self.dirty or self.stowing.moved or bool(troubles)
+        self.stowing.moved = False
 
     def _placement_is_due(self) -> bool:
         """Whether placement was put off, and the time for first contacts is over."""
@@ -163,8 +182,24 @@ class Control:
                 raise Storage(each.error, hint="free some space; the next pass fetches the logs again")
         if packed:
             with self.state.transaction() as conn:
-                for each in packed:
-                    runs.archived(conn, each.run, each.log, each.message)
+                waiting = [found for each in packed if (found := carrying.store_packed(conn, each))]
+            for wanted in waiting:
+                self.fetching.begin(*wanted)
+            self.dirty = True
+
+    def _store_settled(self, settled: list[Settled]) -> None:
+        """Artifacts that have come, or never will; with the last of a run, the run is archived."""
+        for each in settled:
+            if each.error is not None:
+                raise Storage(each.error, hint="free some space; the next pass fetches the artifacts again")
+        if settled:
+            with self.state.transaction() as conn:
+                for each in settled:
+                    carrying.store_settled(conn, time.time(), each)
+            done = [each.run for each in settled if self.fetching.next(each)]
+            with self.state.transaction() as conn:
+                for run in done:
+                    carrying.finish(conn, run)
             self.dirty = True
 
 

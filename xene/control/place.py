@@ -22,6 +22,10 @@ class Place:
         """The directory with the archived logs of the state `uuid`."""
         return os.path.join(self.home, "logs", uuid)
 
+    def artifacts(self, uuid: str) -> str:
+        """The directory with the artifacts of ended runs of the state `uuid`."""
+        return os.path.join(self.home, "artifacts", uuid)
+
     def target(self, agent: Agent, uuid: str) -> Target:
         """How `agent` of the state `uuid` is reached."""
         from xene.model.codec import agent_from_json

@@ -121,6 +121,7 @@ class Link:
         self.cursor: tuple[str | None, int] = (None, 0)
         self.way: str = ""
         self.token = 0
+        self.stowed: set[str] = set()  # runs whose artifacts the agent has, as it said on this connection
         self.room = Room()
         self.up_since = self.news_at = 0.0
 
@@ -188,19 +189,19 @@ class Sessions:
         waiting = [link.next_try for name in names if (link := self.links.get(name)) and link.session is None]
         return min(waiting, default=None)
 
-    def send(self, name: str, message: Message) -> bool:
-        """Queue a message to an agent that is up. False where it is not."""
+    def send(self, name: str, message: Message, blob: bytes = b"") -> bool:
+        """Queue a message, and raw bytes, to an agent that is up. False where it is not."""
         link = self.links.get(name)
         if link is None or link.session is None or not link.up:
             return False
-        link.session.send(message)
+        link.session.send(message, blob)
         return True
 
     def went_up(self, name: str, last: int) -> None:
         """Its hello came: a new connection, on which nothing was told yet."""
         link = self.link(name)
         link.up, link.caught_up, link.last = True, False, last
-        link.told = Orders()
+        link.told, link.stowed = Orders(), set()
         link.up_since = link.news_at = time.monotonic()
 
     def went_down(self, name: str) -> bool:

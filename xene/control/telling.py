@@ -6,10 +6,12 @@ Called by `control.passes`: `carry_out` inside the pass's transaction, `send` on
 from __future__ import annotations
 
 import sqlite3
-from typing import Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from xene.control.archive import Archive
+from xene.control.fetching import Fetching
 from xene.control.sessions import Sessions
+from xene.control.stowing import Stowing
 from xene.control.world import World
 from xene.plan.dispatch import Decisions
 from xene.plan.orders import Orders
@@ -21,12 +23,13 @@ NEVER_STARTED = "it never started, so there is no log"
 
 
 class Letter(NamedTuple):
-    """What one agent is told. `stop`: it is done and goes."""
+    """What one agent is told. `stop`: it is done and goes. `stow`: artifacts that it is to get, by run."""
 
     agent: str
     messages: list[Message]
     orders: Orders
     stop: bool = False
+    stow: Mapping[str, Sequence[Mapping[str, Any]]] = {}
 
 
 def carry_out(
@@ -75,7 +78,8 @@ def _letter(
         out.append(messages.release(epoch, list(orders.release_runs), list(orders.release_workspaces)))
         for run in orders.release_workspaces:
             runs.workspace_dropped(conn, run)
-    return Letter(name, out, orders)
+    stow = {order.id: order.artifacts for order in runs.orders(conn, orders.stow)}
+    return Letter(name, out, orders, stow=stow)
 
 
 def _farewells(
@@ -112,7 +116,9 @@ def _journal_of(seen: World, name: str) -> str | None:
     return None if row is None else row.journal
 
 
-def send(sessions: Sessions, archive: Archive, letters: Iterable[Letter]) -> None:
+def send(
+    sessions: Sessions, archive: Archive, fetching: Fetching, stowing: Stowing, letters: Iterable[Letter]
+) -> None:
     """Tell the agents what is on disk now. One that has gone down meanwhile is told on its next connection."""
     for letter in letters:
         for message in letter.messages:
@@ -122,7 +128,11 @@ def send(sessions: Sessions, archive: Archive, letters: Iterable[Letter]) -> Non
             continue
         link = sessions.link(letter.agent)
         link.told = link.told.plus(letter.orders)
+        for run, artifacts in letter.stow.items():
+            stowing.begin(letter.agent, run, artifacts)
         for each in letter.orders.collect:
+            if fetching.resume(letter.agent, each.run, each.attempt):
+                continue
             request, offsets = archive.begin(letter.agent, each.run)
             follow = messages.follow(sessions.epoch, request, each.run, live=False, offsets=offsets)
             sessions.send(letter.agent, follow)

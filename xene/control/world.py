@@ -47,7 +47,8 @@ def _agent(row: Agent, link: Link | None) -> AgentView:
     capacity = row.spec.get("capacity")
     if link is None:
         return AgentView(row.name, False, row.journal, row.leaving, capacity, False, Orders())
-    return AgentView(row.name, link.up, row.journal, row.leaving, capacity, link.caught_up, link.told)
+    stowed = frozenset(link.stowed)
+    return AgentView(row.name, link.up, row.journal, row.leaving, capacity, link.caught_up, link.told, stowed)
 
 
 def run_view(row: runs.Open) -> RunView:
@@ -66,6 +67,7 @@ def run_view(row: runs.Open) -> RunView:
         released=bool(row.released),
         workspace_dropped=bool(row.workspace_dropped),
         newer_ended=bool(row.newer_ended),
+        lays=row.artifacts is not None,
         attempt=row.attempt,
         policy=row.policy,
         wish_reason=row.wish_reason or phases.CANCELLED,

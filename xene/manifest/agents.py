@@ -7,8 +7,8 @@ import binascii
 from typing import Any, Iterator
 
 from xene.engine.expressions import OPEN
-from xene.manifest.checks import fields, text
 from xene.manifest.findings import Finding, Path
+from xene.manifest.plain import fields, text
 from xene.manifest.problems import quoted
 
 

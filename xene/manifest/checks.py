@@ -6,37 +6,24 @@ passed over, since the schema has said so already. Findings come lazily; the cal
 
 from __future__ import annotations
 
-import posixpath
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator
 
 from xene.engine.expressions import OPEN
-from xene.manifest import graph, templates
+from xene.manifest import connectors, graph, places, templates
+from xene.manifest.containers import container_findings
+from xene.manifest.durations import duration_findings
 from xene.manifest.findings import Finding, Path
+from xene.manifest.matrices import axes_of
 from xene.manifest.params import param_findings
-from xene.manifest.problems import did_you_mean, quoted
+from xene.manifest.paths import artifact_findings, work_dir_findings
+from xene.manifest.plain import fields, items, text
+from xene.manifest.problems import quoted
+from xene.manifest.tasks import task_findings
 from xene.manifest.templates import Reach
-from xene.model.units import parse_duration
-from xene.model.workflow import DEFAULT_CONTEXT
 
-_LONGEST = 3660 * 86400.0  # seconds; a longer duration is a slip of the pen
+__all__ = ["fields", "items", "text", "workflow_findings"]
 
-
-def fields(data: Any, key: str) -> Mapping[str, Any]:
-    """The mapping at `key`; an empty one where there is anything else."""
-    value = data.get(key) if isinstance(data, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def items(data: Any, key: str) -> list[Any]:
-    """The list at `key`; an empty one where there is anything else."""
-    value = data.get(key) if isinstance(data, dict) else None
-    return value if isinstance(value, list) else []
-
-
-def text(data: Any, key: str) -> str | None:
-    """The text at `key`; None where there is anything else."""
-    value = data.get(key) if isinstance(data, dict) else None
-    return value if isinstance(value, str) else None
+_BARRIER = ""  # in the graph of what is upstream: all of `tasks` have ended, which comes before `finally`
 
 
 def workflow_findings(data: Any, has_templates: bool) -> Iterator[Finding]:
@@ -45,12 +32,28 @@ def workflow_findings(data: Any, has_templates: bool) -> Iterator[Finding]:
     pipelines = fields(spec, "pipelines")
     for name, pipeline in pipelines.items():
         yield from _Pipeline(pipeline, ("spec", "pipelines", name), has_templates).findings()
+    yield from _between(pipelines, ("spec", "pipelines"))
     if has_templates:
         shared = [frozenset(fields(pipeline, "params")) for pipeline in pipelines.values()]
         params = frozenset.intersection(*shared) if shared else frozenset()
         reach = Reach(params, "the workflow's env", shared_params=True)
-        yield from _env(spec, ("spec",), reach)
+        yield from templates.findings(places.of(spec, places.WORKFLOW, ("spec",)), reach)
         yield from misplaced_templates(data, ())
+
+
+def _between(pipelines: Any, path: Path) -> Iterator[Finding]:
+    """The connectors between pipelines."""
+    if not any(items(pipeline, "needs") for pipeline in pipelines.values()):
+        return
+    noun = connectors.PIPELINE
+    needs = {name: connectors.needs_of(body, (*path, name), noun) for name, body in pipelines.items()}
+    kept = {
+        name: frozenset().union(*connectors.artifacts_by_task(body).values())
+        for name, body in pipelines.items()
+    }
+    yield from graph.findings(needs, noun, "this workflow")
+    for name, wanted in needs.items():
+        yield from connectors.connector_findings(wanted, pipelines[name], (*path, name), noun, kept)
 
 
 class _Pipeline:
@@ -61,126 +64,106 @@ class _Pipeline:
         self.path = path
         self.has_templates = has_templates
         self.tasks = fields(data, "tasks")
+        self.last = fields(data, "finally")
+        self.contexts = fields(data, "contexts")
         self.params = frozenset(fields(data, "params"))
-        needs = {name: _needs(task) for name, task in self.tasks.items()}
-        self.needs: graph.Needs = needs
+        self.needs = self._needs(self.tasks, "tasks")
+        self.last_needs = self._needs(self.last, "finally")
         self.outputs = {
             name: tuple(o for o in items(task, "outputs") if isinstance(o, str))
-            for name, task in self.tasks.items()
+            for group in (self.last, self.tasks)
+            for name, task in group.items()
         }
-        self.upstream = graph.Upstream(needs)
+        self.upstream = graph.Upstream(self._order())
+        self.kept = connectors.artifacts_by_task(data)
+
+    def _needs(self, tasks: Any, group: str) -> dict[str, list[connectors.Need]]:
+        path = (*self.path, group)
+        return {
+            name: connectors.needs_of(task, (*path, name), connectors.TASK) for name, task in tasks.items()
+        }
+
+    def _order(self) -> dict[str, tuple[str, ...]]:
+        """What must have ended before each task starts."""
+        order = {name: tuple(need.name for need in needs) for name, needs in self.needs.items()}
+        if self.last:
+            ended = (*order,)
+            for name, needs in self.last_needs.items():
+                order.setdefault(name, (*(need.name for need in needs if need.name), _BARRIER))
+            order[_BARRIER] = ended
+        return order
 
     def findings(self) -> Iterator[Finding]:
         data, path = self.data, self.path
         yield from param_findings(fields(data, "params"), (*path, "params"))
+        yield from duration_findings(data, path)
         yield from _requirements(data, path)
-        yield from graph.findings(self.needs, (*path, "tasks"))
-        for name, context in fields(data, "contexts").items():
+        yield from _secrets(data, path)
+        yield from graph.findings(self.needs, connectors.TASK, "this pipeline", self._of_finally())
+        for name, context in self.contexts.items():
             yield from self._context(context, (*path, "contexts", name))
+        yield from self._finally()
+        yield from self._artifacts()
         for name, task in self.tasks.items():
-            yield from self._task(name, task, (*path, "tasks", name))
+            yield from self._task(name, task, "tasks", self.needs[name])
         if self.has_templates:
-            yield from _env(data, path, Reach(self.params, "a pipeline's env"))
+            reach = Reach(self.params, "a pipeline's env")
+            yield from templates.findings(places.of(data, places.PIPELINE, path), reach)
+
+    def _of_finally(self) -> dict[str, str]:
+        """Why a task cannot need these."""
+        why = "is a task of 'finally', which starts when all others have ended"
+        return {name: f"{quoted(name)} {why}" for name in self.last}
+
+    def _finally(self) -> Iterator[Finding]:
+        if not self.last:
+            return
+        path = (*self.path, "finally")
+        why = "is no task of 'finally'; all of 'tasks' have ended by then, so it need not be named"
+        others = {name: f"{quoted(name)} {why}" for name in self.tasks}
+        yield from graph.findings(self.last_needs, connectors.TASK, "'finally'", others)
+        for name, task in self.last.items():
+            if name in self.tasks:
+                message = f"there is a task {quoted(name)} in 'tasks' too"
+                hint = "give each task of the pipeline a name of its own"
+                yield Finding((*path, name), "duplicate-name", message, hint, at_key=True)
+            yield from self._task(name, task, "finally", self.last_needs[name])
+
+    def _artifacts(self) -> Iterator[Finding]:
+        owners: dict[str, str] = {}
+        yield from artifact_findings(self.tasks, (*self.path, "tasks"), owners)
+        yield from artifact_findings(self.last, (*self.path, "finally"), owners)
 
     def _context(self, context: Any, path: Path) -> Iterator[Finding]:
-        reach = Reach(self.params, "a context")
-        yield from _work_dir(context, path, reach)
+        yield from work_dir_findings(context, path)
+        yield from container_findings(context, path)
         if self.has_templates:
-            yield from _shell(context, path)
-            yield from _env(context, path, reach)
-
-    def _task(self, name: str, task: Any, path: Path) -> Iterator[Finding]:
-        context, contexts = text(task, "context"), fields(self.data, "contexts")
-        if context is not None and context != DEFAULT_CONTEXT and context not in contexts:
-            hint = did_you_mean(
-                context, [*contexts, DEFAULT_CONTEXT], "declare it in the pipeline's 'contexts'"
+            yield from templates.findings(
+                places.of(context, places.CONTEXT, path), Reach(self.params, "a context")
             )
-            message = f"the pipeline declares no context {quoted(context)}"
-            yield Finding((*path, "context"), "unknown-context", message, hint)
-        reach = Reach(self.params, "", self.outputs, self.upstream, name)
+
+    def _task(self, name: str, task: Any, group: str, needs: list[connectors.Need]) -> Iterator[Finding]:
+        path = (*self.path, group, name)
+        if needs or text(task, "join") is not None:
+            yield from connectors.connector_findings(needs, task, path, connectors.TASK, self.kept)
+        reach = None
         if self.has_templates:
-            yield from _env(task, path, reach)
-        seen: dict[str, int] = {}
-        for index, step in enumerate(items(task, "steps")):
-            place = (*path, "steps", index)
-            step_name = text(step, "name")
-            if step_name is not None and seen.setdefault(step_name, index) != index:
-                message = f"this task has two steps named {quoted(step_name)}"
-                yield Finding((*place, "name"), "duplicate-name", message, "give each step a name of its own")
-            yield from self._step(step, place, reach)
-
-    def _step(self, step: Any, path: Path, reach: Reach) -> Iterator[Finding]:
-        yield from _durations(step, path)
-        yield from _work_dir(step, path, reach)
-        arguments = items(step, "exec")
-        if arguments and arguments[0] == "":
-            yield Finding((*path, "exec", 0), "wrong-value", "the program to start must not be empty")
-        shell = text(step, "shell")
-        if shell is not None and OPEN not in shell and "exec" in step and "run" not in step:
-            message = "'shell' goes with 'run'; 'exec' starts a program without a shell"
-            yield Finding((*path, "shell"), "wrong-value", message, "leave 'shell' out", at_key=True)
-        if not self.has_templates:
-            return
-        script = text(step, "run")
-        if script is not None and OPEN in script:
-            yield templates.in_script(script, (*path, "run"), "a script")
-        yield from _shell(step, path)
-        yield from templates.in_arguments(arguments, (*path, "exec"), reach)
-        yield from _env(step, path, reach)
+            reach = Reach(
+                self.params, "", self.outputs, self.upstream, name,
+                axes=axes_of(task), in_finally=group == "finally",
+            )  # fmt: skip
+        yield from task_findings(name, task, path, self.contexts, reach)
 
 
-def _needs(task: Any) -> tuple[str, ...]:
-    return tuple(need if isinstance(need, str) else "" for need in items(task, "needs"))
-
-
-def _env(holder: Any, path: Path, reach: Reach) -> Iterator[Finding]:
-    for name, value in fields(holder, "env").items():
-        yield from templates.in_value(value, (*path, "env", name), reach)
-
-
-def _shell(holder: Any, path: Path) -> Iterator[Finding]:
-    shell = text(holder, "shell")
-    if shell is not None and OPEN in shell:
-        yield templates.in_script(shell, (*path, "shell"), "'shell'")
-
-
-def _work_dir(holder: Any, path: Path, reach: Reach) -> Iterator[Finding]:
-    directory = text(holder, "workDir")
-    if directory is None:
-        return
-    place = (*path, "workDir")
-    if directory.startswith(("/", "~")):
-        message = f"{quoted(directory)} is not relative to the workspace"
-        yield Finding(
-            place, "bad-path", message, "steps start in the run's workspace; name a directory in it"
-        )
-    elif ".." in directory.split("/"):
-        message = f"{quoted(directory)} leads out of the workspace"
-        better = posixpath.normpath(directory)
-        hint = (
-            f"write {quoted(better)}" if not better.startswith("..") else "name a directory in the workspace"
-        )
-        yield Finding(place, "bad-path", message, hint)
-    else:
-        yield from templates.in_value(directory, place, reach)
-
-
-def _durations(step: Any, path: Path) -> Iterator[Finding]:
-    for key in ("timeout", "gracePeriod"):
-        value = text(step, key)
-        if not value:
-            continue
-        try:
-            seconds = parse_duration(value)
-        except ValueError:
-            hint = "write it like 500ms, 90s, 10m, 2h, 1d or 1h30m"
-            yield Finding((*path, key), "bad-duration", f"{quoted(value)} is not a duration", hint)
-            continue
-        if seconds > _LONGEST:
-            yield Finding((*path, key), "bad-duration", f"{quoted(value)} is longer than ten years")
-        elif key == "timeout" and seconds == 0:
-            message = "a timeout must be longer than nothing"
-            yield Finding((*path, key), "bad-duration", message, "leave it out for no limit")
+def _secrets(pipeline: Any, path: Path) -> Iterator[Finding]:
+    """A variable has one value: a secret's or one of `env`."""
+    env = fields(pipeline, "env")
+    for name in fields(pipeline, "secrets"):
+        if name in env:
+            message = f"the variable {quoted(name)} is set by this pipeline's 'env' too"
+            yield Finding(
+                (*path, "secrets", name), "env-clash", message, "leave one of them out", at_key=True
+            )
 
 
 def _requirements(pipeline: Any, path: Path) -> Iterator[Finding]:
@@ -196,11 +179,6 @@ def _requirements(pipeline: Any, path: Path) -> Iterator[Finding]:
             yield Finding((*place, "values"), "wrong-value", f"{operator} takes no 'values'", at_key=True)
 
 
-# -- templates where none may be
-
-_PLACES = ("env", "exec", "run", "shell", "workDir")
-
-
 def misplaced_templates(value: Any, path: Path) -> Iterator[Finding]:
     """Templates in texts that nobody renders: names, labels, descriptions and all the rest."""
     if isinstance(value, str):
@@ -208,17 +186,8 @@ def misplaced_templates(value: Any, path: Path) -> Iterator[Finding]:
             yield templates.elsewhere(path)
     elif isinstance(value, dict):
         for key, inner in value.items():
-            if not (key in _PLACES and _is_place(path)):
+            if not places.is_place(path, key, inner):
                 yield from misplaced_templates(inner, (*path, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from misplaced_templates(inner, (*path, index))
-
-
-def _is_place(path: Path) -> bool:
-    """Whether `path` leads to something that has env, exec, run, shell and workDir, and to no map of the user's."""
-    spec = path == ("spec",)
-    pipeline = len(path) == 3 and path[:2] == ("spec", "pipelines")
-    inner = len(path) == 5 and path[3] in ("contexts", "tasks")
-    step = len(path) == 7 and path[5] == "steps"
-    return spec or pipeline or inner or step

@@ -1,16 +1,19 @@
-"""The graph of a pipeline's tasks: unknown needs, circles, and which tasks are upstream of which. Pure.
+"""The graph of tasks, or of pipelines: unknown needs, circles, and which tasks are upstream of which. Pure.
 
 Called by `checks`. Upstream sets are bit masks, so thousands of tasks cost little.
 """
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Iterator, Mapping
 
-from xene.manifest.findings import Finding, Path
+from xene.manifest.connectors import Need
+from xene.manifest.findings import Finding
 from xene.manifest.problems import did_you_mean, quoted
 
 Needs = Mapping[str, tuple[str, ...]]
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Upstream:
@@ -62,28 +65,44 @@ def in_order(needs: Needs) -> list[str]:
     return ready
 
 
-def findings(needs: Needs, path: Path) -> Iterator[Finding]:
-    """Needs of unknown tasks and circles. `path` leads to the pipeline's `tasks`."""
+def findings(
+    needs: Mapping[str, list[Need]], noun: str, whole: str, others: Mapping[str, str] = _NOTHING
+) -> Iterator[Finding]:
+    """Needs of what is not there, and circles, among things of one `noun` (task, pipeline).
+
+    `whole` is what they are in, in words. `others` says of names that stand elsewhere why they cannot be needed.
+    """
     for name, wanted in needs.items():
-        for index, need in enumerate(wanted):
-            if need == name:
-                message = f"the task {quoted(name)} needs itself"
-                yield Finding((*path, name, "needs", index), "cycle", message)
-            elif need and need not in needs:
-                message = f"the task {quoted(name)} needs {quoted(need)}, which this pipeline does not have"
-                place = (*path, name, "needs", index)
-                yield Finding(
-                    place, "unknown-task", message, did_you_mean(need, [t for t in needs if t != name])
-                )
-    placed = set(in_order(needs))
-    for circle in _circles({name: needs[name] for name in needs if name not in placed}):
-        index = needs[circle[0]].index(circle[1])
-        yield Finding((*path, circle[0], "needs", index), "cycle", _circle_in_words(circle))
+        for need in wanted:
+            if need.name and need.name not in needs:
+                yield _unknown(name, need, needs, noun, whole, others)
+            elif need.name == name:
+                yield Finding(need.path, "cycle", f"the {noun} {quoted(name)} needs itself")
+    order = {name: tuple(need.name for need in wanted) for name, wanted in needs.items()}
+    placed = in_order(order)
+    if len(placed) == len(order):
+        return
+    left = order.keys() - placed
+    for circle in _circles({name: order[name] for name in order if name in left}):
+        index = order[circle[0]].index(circle[1])
+        yield Finding(needs[circle[0]][index].path, "cycle", _circle_in_words(circle, noun))
 
 
-def _circle_in_words(circle: list[str]) -> str:
+def _unknown(
+    name: str, need: Need, needs: Mapping[str, Any], noun: str, whole: str, others: Mapping[str, str]
+) -> Finding:
+    message = f"the {noun} {quoted(name)} needs {quoted(need.name)}, which {whole} does not have"
+    if need.name in others:
+        message = f"the {noun} {quoted(name)} cannot need {quoted(need.name)}"
+        return Finding(need.path, f"unknown-{noun}", message, others[need.name])
+    return Finding(
+        need.path, f"unknown-{noun}", message, did_you_mean(need.name, [t for t in needs if t != name])
+    )
+
+
+def _circle_in_words(circle: list[str], noun: str) -> str:
     shown = [*circle[:8], *(["..."] if len(circle) > 8 else []), circle[0]]
-    return "tasks need each other in a circle: " + " -> ".join(quoted(name)[1:-1] for name in shown)
+    return f"{noun}s need each other in a circle: " + " -> ".join(quoted(name)[1:-1] for name in shown)
 
 
 def _circles(needs: Needs) -> Iterator[list[str]]:

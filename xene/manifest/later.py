@@ -7,22 +7,14 @@ from __future__ import annotations
 
 NOT_YET = "is not in this version of Xene yet"
 
-KINDS = ("Secret", "TaskTemplate")
+KINDS = ("TaskTemplate",)
 
 KEYS: dict[str, frozenset[str]] = {
     "WorkflowSpec": frozenset({"suspend", "triggers", "notify"}),
-    "Pipeline": frozenset({"triggers", "secrets", "needs", "notify", "timeout", "gracePeriod", "failFast"})
-    | {"concurrencyPolicy", "history", "finally"},
+    "Pipeline": frozenset({"triggers", "notify", "history"}),
     "Placement": frozenset({"lostAfter", "onLost"}),
-    "Context": frozenset({"container"}),
-    "Task": frozenset({"when", "join", "matrix", "approval", "artifacts", "template", "with"})
-    | {"retry", "timeout", "gracePeriod", "continueOnError"},
-    "Step": frozenset({"retry", "when", "secrets"}),
+    "Task": frozenset({"template", "with"}),
     "AgentSpec": frozenset({"autostart"}),
 }
 
-CONNECTOR = frozenset(
-    {"task", "pipeline", "on", "when", "artifacts"}
-)  # keys of a connector written as a mapping
-
-REFERENCES = ("env", "steps", "matrix", "event")  # first words of templates
+REFERENCES = ("env", "steps", "event")  # first words of templates

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import Any, Iterable
+from typing import Any, Iterable, Iterator
 
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from xene.engine.expressions import OPEN
-from xene.manifest import later, schema, syntax
+from xene.manifest import later, schema, shapes, syntax
 from xene.manifest.agents import agent_findings
-from xene.manifest.checks import fields, text, workflow_findings
+from xene.manifest.checks import workflow_findings
 from xene.manifest.entries import Declared, Entry, Loaded, ObjectReference
-from xene.manifest.findings import Finding
+from xene.manifest.findings import Finding, Path
 from xene.manifest.nodes import Broken, Composer, Fields, Flaw, Node, Scalar
+from xene.manifest.plain import fields, text
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
+from xene.manifest.secrets import secret_findings
 from xene.manifest.source import Source
 from xene.manifest.values import Builder, locate
 from xene.model import codec
 
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
-_CHECKS = {"Workflow": workflow_findings, "Agent": agent_findings}
+_CHECKS = {"Workflow": workflow_findings, "Agent": agent_findings, "Secret": secret_findings}
 
 
 def load_text(data: bytes | str, file: str) -> Loaded:
@@ -56,6 +58,17 @@ def load_source(data: bytes, file: str) -> tuple[str | None, tuple[Problem, ...]
             source.problem(Flaw(0, 0, "missing-key", "'name' is missing", "for example name: shop-ops")),
         )
     return (None if problems else name), problems
+
+
+def load_config(data: bytes, file: str) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """What `$XENE_HOME/config.yaml` says, and what is wrong with the file; `{}` for an empty one."""
+    source = Source(file, data)
+    reading = _Reading(source)
+    found: Any = {}
+    for node in [node for node in _documents(source, reading.flaws) if not _is_empty(node)][:1]:
+        found, _ = reading.judge(node, schema.CONFIG)
+    problems = reading.problems()
+    return ({} if problems else found), problems
 
 
 def _documents(source: Source, flaws: list[Flaw]) -> list[Node]:
@@ -143,7 +156,7 @@ class _Reading:
     def judge(self, node: Node, kind: str) -> tuple[Any, bool]:
         """The plain data of an object, and whether it is valid; what is wrong with it goes to `flaws`."""
         builder = Builder()
-        data = builder.build(node, schema.shape(kind))
+        data = builder.build(node, shapes.shape(kind))
         check = _CHECKS.get(kind)
         found = _told_once(islice(check(data, self.has_templates), MAX_PROBLEMS + 1)) if check else []
         self.flaws += builder.flaws
@@ -167,19 +180,27 @@ class _Reading:
         return Flaw(line, column, finding.code, finding.message, finding.hint)
 
     def _references(self, node: Node, kind: str, data: Any) -> tuple[ObjectReference, ...]:
-        """The agents to which pipelines are pinned."""
+        """The objects that a workflow names: agents to which its pipelines are pinned, and their secrets."""
         if kind != "Workflow":
             return ()
         out = []
-        for name, pipeline in data["spec"]["pipelines"].items():
-            agent = text(fields(pipeline, "placement"), "agent")
-            if agent is not None:
-                mark = locate(node, ("spec", "pipelines", name, "placement", "agent")).mark
-                out.append(ObjectReference("Agent", agent, self.source.file, mark.line + 1, mark.column + 1))
+        for pipeline, body in data["spec"]["pipelines"].items():
+            for wanted, name, place in _named(body):
+                mark = locate(node, ("spec", "pipelines", pipeline, *place)).mark
+                out.append(ObjectReference(wanted, name, self.source.file, mark.line + 1, mark.column + 1))
         return tuple(out)
 
     def _flaw(self, node: Node, code: str, message: str, hint: str = "") -> None:
         self.flaws.append(Flaw(node.mark.line, node.mark.column, code, message, hint))
+
+
+def _named(pipeline: Any) -> Iterator[tuple[str, str, Path]]:
+    """Kind, name and place of each object that a valid pipeline names."""
+    agent = text(fields(pipeline, "placement"), "agent")
+    if agent is not None:
+        yield "Agent", agent, ("placement", "agent")
+    for variable, secret in fields(pipeline, "secrets").items():
+        yield "Secret", secret, ("secrets", variable)
 
 
 def _merged(node: Node, finding: Finding) -> bool:
@@ -214,4 +235,6 @@ def _normal(kind: str, data: Any) -> codec.Json:
     """The object as it means, however its defaults were written."""
     if kind == "Workflow":
         return codec.workflow_to_json(codec.workflow_from_json(data))
+    if kind == "Secret":
+        return codec.secret_to_json(codec.secret_from_json(data))
     return codec.agent_to_json(codec.agent_from_json(data))

@@ -40,7 +40,7 @@ Xene reads YAML 1.2 (core schema).
 
 - A plain number or boolean where text is meant is taken as it is written: `8080`, `1.5`, `true`. What YAML would
   change is an error that says to quote it: `1.10`, `012`, `1e3`, `0x1F`, `True`, a date, nothing at all.
-  `no`, `yes`, `on` and `off` are texts.
+  `no`, `yes`, `on` and `off` are texts. Values of a `matrix` keep their type: `1.22` is a number, `"1.22"` a text.
 - Inside `{{}}` and `[]` a text that holds `:`, `?`, `,` or a template wants quotes.
 - Anchors and aliases may share whole values inside one document. The merge key `<<` is not part of YAML 1.2 and is
   refused; so are tags other than YAML's own. Unknown keys and duplicate keys are errors.
@@ -56,22 +56,26 @@ Xene reads YAML 1.2 (core schema).
 workflow if every pipeline declares it |
 | `tasks.TASK.outputs.NAME` | an output of a task that is upstream through `needs` | env of task and step; \
 `workDir` of a step; `exec` |
+| `matrix.AXIS` | the value of an axis in this instance of the task | env of the task; all places of its steps |
 | `run.id` | the run's id | everywhere here |
+| `run.outcome` | how the run went: success, error or cancelled | tasks of `finally` |
 | `agent.name` | the agent's name | everywhere here |
 | `agent.labels.KEY`, `agent.labels['a/b']` | a label of the agent | everywhere here |
 
 Nothing is ever pasted into a script: a template inside `run` or `shell` is an error. Put the value into `env` and
-use the variable. In `exec` a template must be a whole argument. Templates stand nowhere else.
+use the variable. In `exec` a template must be a whole argument, in a `matrix` a whole axis; the message of an
+approval may hold templates too. Templates stand nowhere else. `when` is an expression, written without the braces.
 """
 
 
 _TITLES = {"WorkflowSpec": "`spec` of a Workflow", "AgentSpec": "`spec` of an Agent"}
+_FILES = {schema.SOURCE: "xene.yaml", schema.CONFIG: "$XENE_HOME/config.yaml"}
 
 
 def page() -> str:
     """The whole page, as Markdown."""
     parts = [_INTRO.format(size=MAX_BYTES >> 20)]
-    for kind in (*schema.KINDS, schema.SOURCE):
+    for kind in (*schema.KINDS, schema.SOURCE, schema.CONFIG):
         parts.append("\n".join(_kind(kind)))
     parts.append("\n".join(_later()))
     parts.append("\n".join(_codes()))
@@ -80,9 +84,9 @@ def page() -> str:
 
 def _kind(kind: str) -> Iterator[str]:
     root = schema.read(kind)
-    title = "xene.yaml" if kind == schema.SOURCE else kind
+    title = _FILES.get(kind, kind)
     yield f"## {title}\n\n{root['description']}\n"
-    for path, place in _places(kind, root, kind.lower() if kind != schema.SOURCE else "xene"):
+    for path, place in _places(kind, root, kind.lower()):
         if "." in path:
             yield f"### `{path}`\n\n{place.get('description', '')}\n"
         yield from _table(kind, place)
@@ -93,10 +97,9 @@ def _places(kind: str, place: schema.Schema, path: str) -> Iterator[tuple[str, s
     if place.get("properties"):
         yield path, place
     for name, value in place.get("properties", {}).items():
-        below, whole = f"{path}.{name}", schema.follow(kind, value)
-        while not whole.get("properties") and (inner := schema.inner(kind, whole)) is not None:
-            whole = inner
-        yield from _places(kind, whole, below)
+        whole = schema.keyed(kind, value)
+        if whole is not None:
+            yield from _places(kind, whole, f"{path}.{name}")
 
 
 def _table(kind: str, place: schema.Schema) -> Iterator[str]:
@@ -118,8 +121,7 @@ def _later() -> Iterator[str]:
     yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
     for title, keys in later.KEYS.items():
         yield f"- {_TITLES.get(title, title.lower())}: " + ", ".join(f"`{key}`" for key in sorted(keys))
-    yield "- in templates: " + ", ".join(f"`{word}`" for word in later.REFERENCES)
-    yield "- connectors with conditions in `needs`\n"
+    yield "- in templates: " + ", ".join(f"`{word}`" for word in later.REFERENCES) + "\n"
 
 
 def _codes() -> Iterator[str]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Callable, Mapping
 
-KINDS = ("Workflow", "Agent")
+KINDS = ("Workflow", "Agent", "Secret")
 SOURCE = "Xene"  # what `read` calls the schema of xene.yaml
-_FILES = {"Workflow": "workflow", "Agent": "agent", SOURCE: "source"}
+CONFIG = "Config"  # and that of $XENE_HOME/config.yaml
+_FILES = {"Workflow": "workflow", "Agent": "agent", "Secret": "secret", SOURCE: "source", CONFIG: "config"}
 
 Schema = dict[str, Any]
 
@@ -35,7 +36,7 @@ def path_of(kind: str) -> str:
 
 @cache
 def read(kind: str) -> Schema:
-    """The schema of Workflow, Agent or Xene (xene.yaml). Not to be changed by the caller."""
+    """The schema of one of `KINDS`, Xene (xene.yaml) or Config (config.yaml). Not to be changed by the caller."""
     with open(path_of(kind), encoding="utf-8") as file:
         schema: Schema = json.load(file)
     return schema
@@ -150,7 +151,7 @@ def explain(path: str) -> Explanation:
     from xene.manifest.problems import did_you_mean, quoted
 
     first, *rest = path.split(".")
-    kinds = {kind.lower(): kind for kind in (*KINDS, SOURCE)}
+    kinds = {kind.lower(): kind for kind in (*KINDS, SOURCE, CONFIG)}
     if first.lower() not in kinds:
         raise NotFound(f"there is no kind {quoted(first)} to explain", hint=did_you_mean(first, kinds))
     kind = kinds[first.lower()]

@@ -10,17 +10,20 @@ import re
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
-from xene.engine.expressions import OPEN, ExpressionError, Reference, parse
-from xene.manifest import later
+from xene.engine.expressions import OPEN, ExpressionError, Template, parse_template
+from xene.engine.tree import Name
+from xene.manifest import later, places
 from xene.manifest.findings import Finding, Path
 from xene.manifest.graph import Upstream
+from xene.manifest.places import Place
 from xene.manifest.problems import closest, did_you_mean, listed, quoted
 
 _SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh")
 _SCRIPT_OPTION = re.compile(r"-[A-Za-z]*c\Z")
 _REFERENCE = re.compile(r"\$\{\{\s*([A-Za-z_][\w.\-\[\]']*)\s*\}\}")
 _TAKEN = ("HOME", "IFS", "LANG", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
-_ROOTS = ("params", "tasks", "run", "agent")
+_USUAL = "write it like ${{ params.NAME }} or ${{ tasks.TASK.outputs.NAME }}"
+_ROOTS = ("params", "tasks", "matrix", "run", "agent")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,30 @@ class Reach:
     upstream: Upstream | None = None
     task: str = ""
     shared_params: bool = False  # whether they are only those that every pipeline declares
+    axes: frozenset[str] = frozenset()  # of the task's matrix
+    in_finally: bool = False
+
+
+def findings(found: Iterator[Place], reach: Reach) -> Iterator[Finding]:
+    """What is wrong with the templates at these places."""
+    for place in found:
+        if place.sort == places.ARGUMENTS:
+            yield from in_arguments(place.value, place.path, reach)
+        elif OPEN not in place.value:
+            continue
+        elif place.sort == places.SCRIPT:
+            what = "a script" if place.key == "run" else quoted(place.key)
+            yield in_script(place.value, place.path, what)
+        elif place.sort == places.EXPRESSION:
+            yield _in_expression(place)
+        elif place.sort != places.AXIS:  # which is not looked into yet
+            yield from in_value(place.value, place.path, reach)
+
+
+def _in_expression(place: Place) -> Finding:
+    message = f"{quoted(place.key)} is an expression already: it takes no template"
+    hint = "write it without the braces, like params.level == 'full'"
+    return Finding(place.path, "bad-template", message, hint, nth=0)
 
 
 def in_value(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
@@ -40,26 +67,27 @@ def in_value(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
     if not isinstance(text, str) or OPEN not in text:
         return
     try:
-        parts = parse(text)
+        parts = parse_template(text)
     except ExpressionError as error:
         nth = text.count(OPEN, 0, error.offset + 1) - 1
-        yield Finding(path, "bad-template", _in_words(error, text), _hint(error), nth=max(0, nth))
+        yield Finding(path, "bad-template", error.problem, error.hint or _USUAL, nth=max(0, nth))
         return
-    references = [part for part in parts if isinstance(part, Reference)]
-    for nth, reference in enumerate(references):
-        for finding in _reference(reference, path, reach):
+    for nth, template in enumerate(part for part in parts if isinstance(part, Template)):
+        for finding in _names(template, path, reach):
             yield finding._replace(nth=nth)
 
 
-def _in_words(error: ExpressionError, text: str) -> str:
-    rest = text[error.offset : error.offset + 40]
-    return error.message + (f", not {quoted(rest)}" if error.message.startswith("only a name") else "")
-
-
-def _hint(error: ExpressionError) -> str:
-    if error.message.startswith("only a name"):
-        return "operators and functions are not in this version of Xene yet"
-    return "write it like ${{ params.NAME }} or ${{ tasks.TASK.outputs.NAME }}"
+def _names(template: Template, path: Path, reach: Reach) -> Iterator[Finding]:
+    """Check a template that is one name, with keys that are written out; others are not checked, so not taken."""
+    tree = template.tree
+    keys = [key for key in tree.keys if isinstance(key, str)] if isinstance(tree, Name) else []
+    if not isinstance(tree, Name) or len(keys) != len(tree.keys):
+        message = f"only a name is allowed here, not {quoted(template.text)}"
+        yield Finding(
+            path, "bad-template", message, "operators and functions are not in this version of Xene yet"
+        )
+        return
+    yield from _reference((tree.root, *keys), template.text, path, reach)
 
 
 def in_argument(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
@@ -67,7 +95,7 @@ def in_argument(text: Any, path: Path, reach: Reach) -> Iterator[Finding]:
     if not isinstance(text, str) or OPEN not in text:
         return
     try:
-        parts = parse(text)
+        parts = parse_template(text)
     except ExpressionError:
         parts = ()
     if len(parts) > 1:
@@ -110,22 +138,25 @@ def elsewhere(path: Path) -> Finding:
     """The problem of a template at a place where none is rendered."""
     name = next((key for key in reversed(path) if isinstance(key, str)), "")
     message = f"a template is not allowed in {quoted(name)}"
-    return Finding(
-        path, "bad-template", message, "templates may stand in env values, in workDir and in exec", nth=0
+    hint = (
+        "templates may stand in env values, workDir, exec, an approval's message, and as an axis of a matrix"
     )
+    return Finding(path, "bad-template", message, hint, nth=0)
 
 
 # -- what a template names
 
 
-def _reference(reference: Reference, path: Path, reach: Reach) -> Iterator[Finding]:
-    root, rest = reference.path[0], reference.path[1:]
+def _reference(name: tuple[str, ...], written: str, path: Path, reach: Reach) -> Iterator[Finding]:
+    root, rest = name[0], name[1:]
     if root == "params":
         yield from _param(rest, path, reach)
     elif root == "tasks":
         yield from _output(rest, path, reach)
     elif root == "run":
-        yield from _fixed("run", rest, path, ("id",), ("outcome",))
+        yield from _run(rest, path, reach)
+    elif root == "matrix":
+        yield from _axis(rest, path, reach)
     elif root == "agent":
         if len(rest) != 2 or rest[0] != "labels":
             yield from _fixed("agent", rest, path, ("name", "labels.KEY"), ())
@@ -135,7 +166,26 @@ def _reference(reference: Reference, path: Path, reach: Reach) -> Iterator[Findi
         near = closest(root, _ROOTS)
         meant = near and ".".join((near, *rest))
         hint = f"did you mean {quoted(meant)}?" if meant else f"a name begins with {listed(_ROOTS, 'or')}"
-        yield Finding(path, "unknown-reference", f"there is no {quoted(reference.text)}", hint)
+        yield Finding(path, "unknown-reference", f"there is no {quoted(written)}", hint)
+
+
+def _run(rest: Path, path: Path, reach: Reach) -> Iterator[Finding]:
+    if rest == ("outcome",) and not reach.in_finally:
+        message = "'run.outcome' is there only in 'finally', when all other tasks have ended"
+        yield Finding(path, "unknown-reference", message)
+    else:
+        yield from _fixed("run", rest, path, ("id", "outcome") if reach.in_finally else ("id",), ())
+
+
+def _axis(rest: Path, path: Path, reach: Reach) -> Iterator[Finding]:
+    if len(rest) == 1 and rest[0] in reach.axes:
+        return
+    if not reach.axes:
+        message, hint = "there is no matrix here", "the steps and the env of a task with a 'matrix' have one"
+    else:
+        message = f"the matrix has no axis {quoted('.'.join(rest))}"
+        hint = did_you_mean(".".join(rest), reach.axes)
+    yield Finding(path, "unknown-reference", message, hint)
 
 
 def _fixed(root: str, rest: Path, path: Path, known: Path, soon: Path) -> Iterator[Finding]:

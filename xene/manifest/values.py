@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from xene.manifest import schema
+from xene.manifest import shapes
 from xene.manifest.nodes import Fields, Flaw, Items, Node, Scalar
 from xene.manifest.problems import quoted
 from xene.manifest.scalars import loss, resolve
-from xene.manifest.schema import Shape
+from xene.manifest.shapes import Shape
 
 _OCTAL = re.compile(r"[-+]?0[0-9]+\Z")
 _STR = "tag:yaml.org,2002:str"
@@ -30,11 +30,11 @@ class Builder:
     def build(self, node: Node, shape: Shape) -> Any:
         """The value of `node` where `shape` is wanted; another sort of node stays so, for the schema."""
         if type(node) is Scalar:
-            return self._text(node) if shape.sort == schema.TEXT else self._scalar(node, shape)
+            return self._text(node) if shape.sort == shapes.TEXT else self._scalar(node, shape)
         if type(node) is Fields:
-            return self._fields(node, shape) if shape.sort == schema.OBJECT else {}
+            return self._fields(node, shape) if shape.mapping else {}
         items: list[Node] = node.items  # type: ignore[union-attr]
-        if shape.sort != schema.ARRAY or shape.items is None:
+        if shape.items is None:
             return []
         return [self.build(item, shape.items) for item in items]
 
@@ -44,7 +44,7 @@ class Builder:
         for key, (_, value) in node.fields.items():
             wanted = known.get(key, rest)
             out[key] = self.build(value, wanted) if wanted is not None else None
-        if "default" in known and known["default"].sort == schema.VALUE:
+        if "default" in known and known["default"].sort == shapes.VALUE:
             self._param(node, out)
         return out
 
@@ -68,9 +68,23 @@ class Builder:
         if node.style or node.tag in (_STR, "!"):
             return node.text
         value = resolve(node.text)
-        if shape.sort == schema.INTEGER:
+        if shape.sort == shapes.INTEGER:
             return self._integer(node, value)
-        return value
+        return self._lossless(node, value) if shape.sort == shapes.TYPED else value
+
+    def _lossless(self, node: Scalar, value: Any) -> Any:
+        """A value that keeps the type it has in YAML, if text and value say the same."""
+        why = loss(node.text)
+        if why is None:
+            return value
+        if value is None:
+            self._flaw(node, "quote-it", "there is no value here", 'write "" for an empty text')
+        else:
+            hint = f'quote it if it is a text: "{node.text}"'
+            if type(value) in (int, float, bool):
+                hint += f"; write {str(value).lower()} if it is not"
+            self._flaw(node, "quote-it", f"YAML reads {quoted(node.text)} as {why}", hint)
+        return node.text
 
     def _integer(self, node: Scalar, value: Any) -> Any:
         if _OCTAL.match(node.text) and type(value) is int:
@@ -91,10 +105,10 @@ class Builder:
 
     def _typed(self, node: Node, wanted: str) -> Any:
         if not isinstance(node, Scalar):
-            return self.build(node, Shape(schema.OTHER))
+            return self.build(node, Shape(shapes.OTHER))
         if wanted == "string":
             return self._text(node)
-        value = self._scalar(node, Shape(schema.INTEGER if wanted == "integer" else schema.OTHER))
+        value = self._scalar(node, Shape(shapes.INTEGER if wanted == "integer" else shapes.OTHER))
         if wanted == "number" and type(value) is int:
             return value
         if type(value) is not {"integer": int, "number": float, "boolean": bool}[wanted]:

@@ -9,19 +9,21 @@ from __future__ import annotations
 import re
 from functools import cache
 from itertools import islice
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 from xene.manifest import schema
 from xene.manifest.findings import Finding, Path
+from xene.manifest.phrases import Case, label
 from xene.manifest.problems import quoted
-from xene.manifest.words import WORDS, Case, key_name, label
+from xene.manifest.sorts import form_of
+from xene.manifest.words import WORDS, key_name
 
 MAX_ERRORS = 400  # a file shows 100 problems; several errors may make one
 
 
 def findings(kind: str, data: Any) -> list[Finding]:
     """What the schema of `kind` has against `data`; never empty where the judge refuses it."""
-    errors = list(islice(_validator(kind).iter_errors(data), MAX_ERRORS))
+    errors = list(islice(_unwrapped(_validator(kind).iter_errors(data)), MAX_ERRORS))
     found = [finding for error in _narrowed(errors) for finding in islice(_worded(error, kind), MAX_ERRORS)]
     meant = {(f.path[:-1], f.hint) for f in found if f.code == "unknown-key"}
     found = [f for f in found if not (f.code == "missing-key" and _renamed(f, meant))]
@@ -34,6 +36,16 @@ def _renamed(finding: Finding, meant: set[tuple[Path, str]]) -> bool:
     """Whether a misspelt key explains the missing one."""
     name = finding.message.split("'")[1]
     return (finding.path, f"did you mean {quoted(name)}?") in meant
+
+
+def _unwrapped(errors: Iterable[Any]) -> Iterator[Any]:
+    """Where a value may have several forms: what is wrong with it in the form that it was meant to have."""
+    for error in errors:
+        form = form_of(error) if error.validator == "anyOf" else None
+        if form is None:
+            yield error
+        else:
+            yield from _unwrapped(e for e in error.context if e.relative_schema_path[0] == form)
 
 
 def _narrowed(errors: list[Any]) -> list[Any]:

@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, Iterator
 
 from xene.manifest import later, schema
 from xene.manifest.findings import Finding, Path
+from xene.manifest.phrases import Case, clause, example, label, place_of
 from xene.manifest.problems import closest, did_you_mean, listed, quoted
+from xene.manifest.sorts import bad_axis, other_type, sort_of, type_of_none
 from xene.model.ids import NAME_RULE
-
-_TYPES = {
-    "object": "a mapping (key: value)",
-    "array": "a list",
-    "string": "a text",
-    "integer": "an integer",
-    "number": "a number",
-    "boolean": "true or false",
-}
-_QUOTE = "a text that holds ': ' (inside {} and [] also ':', '?' or '${{') wants quotes"
-
-
-class Case(NamedTuple):
-    """An error of `jsonschema`, where it is, and whose schema it is about."""
-
-    path: Path
-    error: Any
-    kind: str
-
-
-def label(path: Path) -> str:
-    """What a value is called in a message: its key, or what list it is in."""
-    if path and isinstance(path[-1], int):
-        return f"item {path[-1] + 1} of {label(path[:-1])}"
-    return quoted(path[-1]) if path else "the object"
-
-
-def _place(error: Any) -> str:
-    title = error.schema.get("title", "")
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title).lower().replace("workflow spec", "'spec'")
-    words = words.replace("agent spec", "'spec'").replace("metadata", "'metadata'")
-    if title in ("Ssh", "Local"):
-        return quoted(title.lower())
-    return words if words.startswith("'") else f"an {words}" if words[0] in "aeiou" else f"a {words}"
 
 
 def _unknown(case: Case) -> Iterator[Finding]:
@@ -59,7 +26,7 @@ def _unknown(case: Case) -> Iterator[Finding]:
         options = missing if closest(key, missing) else [name for name in known if name not in error.instance]
         hint = did_you_mean(key, options, _elsewhere(key, case.kind) or f"the keys here are {listed(known)}")
         yield Finding(
-            (*path, key), "unknown-key", f"{_place(error)} has no key {quoted(key)}", hint, at_key=True
+            (*path, key), "unknown-key", f"{place_of(error)} has no key {quoted(key)}", hint, at_key=True
         )
 
 
@@ -70,13 +37,14 @@ def _elsewhere(key: str, kind: str) -> str:
 
 
 def _home(name: str) -> str:
-    return {"": "the object", "metadata": "metadata", "spec": "spec"}.get(name, name)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _objects(kind: str) -> list[tuple[str, schema.Schema]]:
     root = schema.read(kind)
     places = [(name, root["properties"][name]) for name in ("metadata", "spec") if name in root["properties"]]
-    return places + list(root.get("$defs", {}).items())
+    defs = root.get("$defs", {}).items()
+    return places + [(name, place) for name, place in defs if not name.lower().endswith("connector")]
 
 
 def _missing(case: Case) -> Iterator[Finding]:
@@ -86,85 +54,36 @@ def _missing(case: Case) -> Iterator[Finding]:
             continue
         wanted = schema.follow(case.kind, error.schema["properties"][name])
         yield Finding(
-            path, "missing-key", f"{quoted(name)} is missing in {_place(error)}", _example(name, wanted), True
+            path,
+            "missing-key",
+            f"{quoted(name)} is missing in {place_of(error)}",
+            example(name, wanted),
+            True,
         )
-
-
-def _example(name: str, wanted: schema.Schema) -> str:
-    if "const" in wanted:
-        return f"write {name}: {wanted['const']}"
-    if wanted.get("examples"):
-        return f"for example {name}: {_flow(wanted['examples'][0])}"
-    if wanted.get("default"):
-        return f"for example {name}: {_flow(wanted['default'])}"
-    return f"one of {listed(wanted['enum'], 'or')}" if "enum" in wanted else _clause(wanted)
-
-
-def _flow(value: Any) -> str:
-    """A value as it would stand in a manifest, on one line."""
-    if isinstance(value, str):
-        return json.dumps(value) if re.search(r"[:?{}\[\],&*#]", value) else value
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    return json.dumps(value)
-
-
-def _type(case: Case) -> Iterator[Finding]:
-    path, error = case.path, case.error
-    value, types = error.instance, error.validator_value
-    wanted = "string" if isinstance(types, list) else types
-    if isinstance(value, dict) and len(path) > 1 and path[-2] == "needs":
-        yield Finding(
-            path, "not-yet", f"a connector with conditions {later.NOT_YET}", "write the task's name"
-        )
-        return
-    message = f"{label(path)} must be {_TYPES[wanted]}, not {_sort(value)}"
-    yield Finding(path, "wrong-type", message, _type_hint(value, wanted, error.schema, path))
-
-
-def _type_hint(value: Any, wanted: str, place: schema.Schema, path: Path) -> str:
-    if value is None and wanted in ("object", "array"):
-        return "give it a value, or leave the key out"
-    if wanted == "string" and isinstance(value, dict):
-        return _QUOTE
-    if isinstance(value, str) and _unquoted(value, wanted):
-        return f"write {value}, without quotes"
-    if wanted == "boolean" and str(value).lower() in ("yes", "on", "no", "off"):
-        return f"write {'true' if str(value).lower() in ('yes', 'on') else 'false'}"
-    if place.get("examples") and path and isinstance(path[-1], str):
-        return f"for example {path[-1]}: {_flow(place['examples'][0])}"
-    return ""
-
-
-def _unquoted(value: str, wanted: str) -> bool:
-    numeric = re.fullmatch(r"-?[0-9]{1,15}", value) is not None
-    return value in ("true", "false") if wanted == "boolean" else numeric and wanted in ("integer", "number")
-
-
-def _sort(value: Any) -> str:
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return f"the boolean {str(value).lower()}"
-    if isinstance(value, (int, float)):
-        return f"the number {quoted(value)[1:-1]}"
-    if isinstance(value, str):
-        return f"the text {quoted(value)}"
-    return "a mapping" if isinstance(value, dict) else "a list"
 
 
 def _enum(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
     values = [str(value) for value in error.validator_value]
     message = f"{label(path)} must be one of {listed(values, 'or')}, not {_bare(error.instance)}"
-    near = closest(error.instance, values) if isinstance(error.instance, str) else None
-    yield Finding(path, "wrong-value", message, f"did you mean {quoted(near)}?" if near else "")
+    near = _meant(error.instance, values) if isinstance(error.instance, str) else None
+    hint = f"did you mean {quoted(near)}?" if near else ""
+    if str(error.instance).isdigit() and path[-2:-1] == ("on",):
+        hint = f"an exit code is written without quotes: {error.instance}"
+    yield Finding(path, "wrong-value", message, hint)
+
+
+_ELSEWHERE = {"failure": "error", "failed": "error", "always": "any", "all": "any", "completed": "any"}
+
+
+def _meant(value: str, values: list[str]) -> str | None:
+    """The value that was probably meant; words of other systems are known for outcomes."""
+    known = _ELSEWHERE.get(value.lower())
+    return known if known in values else closest(value, values)
 
 
 def _bare(value: Any) -> str:
-    return quoted(value) if isinstance(value, str) else _sort(value)
+    return quoted(value) if isinstance(value, str) else sort_of(value)
 
 
 def _const(case: Case) -> Iterator[Finding]:
@@ -178,11 +97,14 @@ def _form(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
     code, rule = _rule(error.schema)
     value = error.instance
+    if error.schema.get("title") == "AxisTemplate":
+        yield bad_axis(path, value)
+        return
     if code == "wrong-value" and path:
         where = path[-1] if isinstance(path[-1], str) else path[-2]
         what = "value of a label" if error.schema.get("title") == "LabelValue" else label((where,))
         yield Finding(
-            path, code, f"{quoted(value)} is not a valid {what}", rule or _example(str(where), error.schema)
+            path, code, f"{quoted(value)} is not a valid {what}", rule or example(str(where), error.schema)
         )
     else:
         what = {"bad-duration": "a duration", "bad-name": "a valid name"}.get(code, "valid")
@@ -195,13 +117,18 @@ def _rule(place: schema.Schema) -> tuple[str, str]:
         return "bad-duration", "write it like 500ms, 90s, 10m, 2h, 1d or 1h30m"
     if title == "Name":
         return "bad-name", NAME_RULE
-    return "bad-name" if title.endswith("Name") else "wrong-value", _clause(place) if title else ""
+    return "bad-name" if title.endswith("Name") else "wrong-value", clause(place) if title else ""
 
 
-def _clause(place: schema.Schema) -> str:
-    """A description as part of a sentence."""
-    words = str(place.get("description", "")).rstrip(".")
-    return words[:1].lower() + words[1:] if words[1:2].islower() or words[1:2] == " " else words
+_OWNED = {
+    "env": "an environment variable",
+    "secrets": "an environment variable",
+    "labels": "a label",
+    "matchLabels": "a label",
+    "annotations": "an annotation",
+    "artifacts": "an artifact",
+    "finally": "a task",
+}
 
 
 def key_name(path: Path, error: Any) -> Finding:
@@ -211,9 +138,10 @@ def key_name(path: Path, error: Any) -> Finding:
     if error.validator == "not":
         message, rule = f"{quoted(key)} may not be set: names that begin with XENE_ are Xene's own", ""
         return Finding((*path, key), "bad-name", message, rule, at_key=True)
-    owner = path[-1] if path else ""
-    what = {"env": "an environment variable", "labels": "a label", "matchLabels": "a label"}.get(str(owner))
-    what = what or {"annotations": "an annotation"}.get(str(owner), f"a {str(owner).rstrip('s')}")
+    owner = str(path[-1]) if path else ""
+    what = (
+        "an axis" if error.schema.get("title") == "AxisName" else _OWNED.get(owner, f"a {owner.rstrip('s')}")
+    )
     return Finding(
         (*path, key),
         "bad-name",
@@ -249,7 +177,7 @@ def _unique(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
     seen: list[Any] = []
     for index, item in enumerate(error.instance):
-        if any(item == other and type(item) is type(other) for other in seen):
+        if any(item == other and isinstance(item, bool) == isinstance(other, bool) for other in seen):
             yield Finding((*path, index), "wrong-value", f"{_bare(item)} stands twice in {label(path)}")
             return
         seen.append(item)
@@ -257,7 +185,7 @@ def _unique(case: Case) -> Iterator[Finding]:
 
 def _range(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
-    word = "at least" if error.validator == "minimum" else "at most"
+    word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}[error.validator]
     value = quoted(error.instance)[1:-1]
     yield Finding(path, "wrong-value", f"{label(path)} must be {word} {error.validator_value}, not {value}")
 
@@ -270,13 +198,13 @@ def _one_of(case: Case) -> Iterator[Finding]:
     if there:
         yield Finding((*path, there[-1]), "wrong-value", f"only one of {both} may be here", at_key=True)
     elif not any(closest(key, names) for key in error.instance if key not in error.schema["properties"]):
-        yield Finding(path, "missing-key", f"one of {both} is missing in {_place(error)}", at_key=True)
+        yield Finding(path, "missing-key", f"one of {both} is missing in {place_of(error)}", at_key=True)
 
 
 WORDS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "additionalProperties": _unknown,
     "required": _missing,
-    "type": _type,
+    "type": other_type,
     "enum": _enum,
     "const": _const,
     "pattern": _form,
@@ -287,5 +215,7 @@ WORDS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "uniqueItems": _unique,
     "minimum": _range,
     "maximum": _range,
+    "exclusiveMinimum": _range,
+    "anyOf": type_of_none,
     "oneOf": _one_of,
 }

@@ -17,6 +17,7 @@ from xene.model.pipeline_codec import (
     pipeline_to_json,
     placement_from_json,
 )
+from xene.model.secret import Secret
 from xene.model.workflow import Workflow
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "params_from_json",
     "pipeline_from_json",
     "placement_from_json",
+    "secret_from_json",
+    "secret_to_json",
     "workflow_from_json",
     "workflow_to_json",
 ]
@@ -157,3 +160,26 @@ def _without_prose(pipeline: Json) -> Json:
                 for name, body in tasks.items()
             }
     return out
+
+
+# -- secrets: where a value comes from, never the value
+
+
+def secret_to_json(secret: Secret) -> Json:
+    """The whole object, as its manifest would say it."""
+    spec = kept(env=secret.env, file=secret.file, command=list(secret.command), age=secret.age)
+    return _object_to_json("Secret", secret, spec)
+
+
+def secret_from_json(data: Json) -> Secret:
+    """The inverse of `secret_to_json`; `data` has passed the schema."""
+    name, rest = _head(data)
+    spec = data["spec"]
+    return Secret(
+        name=name,
+        env=spec.get("env"),
+        file=spec.get("file"),
+        command=tuple(spec.get("command", ())),
+        age=spec.get("age"),
+        **rest,
+    )

@@ -292,7 +292,9 @@ def _connector(data: Any) -> Connector:
 def pipeline_connectors_from_json(data: Any) -> Tuple[PipelineConnector, ...]:
     """The connectors of a pipeline, from its JSON under `needs`."""
     return tuple(
-        PipelineConnector(each["pipeline"], _on(each.get("on")), tuple(each.get("artifacts", ())))
+        PipelineConnector(each)
+        if isinstance(each, str)
+        else PipelineConnector(each["pipeline"], _on(each.get("on")), tuple(each.get("artifacts", ())))
         for each in data
     )
 

@@ -7,6 +7,9 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 from xene.model.workflow import Scalar
 
+ARTIFACT_BYTES = 10 * 1024**3  # of one artifact at the most
+ARTIFACT_FILES = 1_000_000  # of one artifact at the most, directories and links counted in
+
 
 @dataclass(frozen=True)
 class RunOrder:

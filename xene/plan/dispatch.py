@@ -137,7 +137,8 @@ def _orders(world: _World, agent: AgentView) -> Orders:
     """Everything that an agent should have been told on this connection by now."""
     runs = world.runs_of[agent.name]
     mine = [run for run in runs if run.sent_journal == agent.journal]
-    starts = tuple(run.id for run in runs if _is_to_start(world, agent, run))
+    to_start = [run for run in runs if _is_to_start(world, agent, run)]
+    starts = tuple(run.id for run in to_start if not run.lays or run.id in agent.stowed)
     release_runs, release_workspaces = retention.releasable(mine, agent.leaving)
     return Orders(
         _assignment(world, agent),
@@ -148,6 +149,7 @@ def _orders(world: _World, agent: AgentView) -> Orders:
         release_runs,
         release_workspaces,
         tuple(Collect(run.id, run.attempt) for run in mine if run.ended and not run.archived),
+        tuple(run.id for run in to_start if run.lays),
     )
 
 

@@ -1,7 +1,7 @@
 """What differs between two JSON objects, field by field.
 
-Called by `plan.diff`. Pure. Lists of named things (steps) are matched by name, so that inserting one does not
-look like changing all that follow; other lists by index.
+Called by `plan.diff`. Pure. Lists of named things (steps, connectors) are matched by name and lists of texts by
+text, so that inserting one does not look like changing all that follow; other lists, and an argv, by index.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Iterator, Mapping, NamedTuple
 
 CONTEXT_LINES = 2  # around a change inside a text
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_]*\Z")
+_NAMING = ("name", "task", "pipeline")  # the key that tells which step, or which connector, it is
 _ABSENT = None  # manifests hold no null: defaults are left out
 
 
@@ -50,7 +51,7 @@ def _below(path: str, key: str) -> str:
 
 def _of_lists(old: list[Any], new: list[Any], path: str) -> Iterator[Field]:
     before, after = _by_name(old), _by_name(new)
-    if before is None or after is None:
+    if before is None or after is None or path.rpartition(".")[2] == "exec":
         for index in range(max(len(old), len(new))):
             yield from fields(_at(old, index), _at(new, index), f"{path}[{index}]")
         return
@@ -63,12 +64,15 @@ def _of_lists(old: list[Any], new: list[Any], path: str) -> Iterator[Field]:
 
 def _by_name(things: list[Any]) -> dict[str, Any] | None:
     """The list by the names of its members; None if not all have one of their own."""
-    named = {thing["name"]: thing for thing in things if _is_named(thing)}
+    named = {name: thing for thing in things if (name := _name(thing)) is not None}
     return named if len(named) == len(things) else None
 
 
-def _is_named(thing: Any) -> bool:
-    return isinstance(thing, dict) and isinstance(thing.get("name"), str)
+def _name(thing: Any) -> str | None:
+    """A text is its own name, as in a list of tasks that are needed."""
+    if isinstance(thing, dict):
+        thing = next((thing[key] for key in _NAMING if key in thing), None)
+    return thing if isinstance(thing, str) else None
 
 
 def _at(values: list[Any], index: int) -> Any:
@@ -98,7 +102,11 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for key in value:
             yield from _leaves(_below(path, key), value[key])
-    elif isinstance(value, list) and value and _by_name(value) is not None:
+    elif (
+        isinstance(value, list)
+        and value
+        and all(isinstance(thing, dict) and "name" in thing for thing in value)
+    ):
         for thing in value:
             yield from _leaves(
                 f"{path}[{thing['name']}]", {key: thing[key] for key in thing if key != "name"}

@@ -61,7 +61,10 @@ class Collect(NamedTuple):
 
 @dataclass(frozen=True)
 class Orders:
-    """What one agent is told, in this order. Everything is idempotent there, so saying it twice does no harm."""
+    """What one agent is told, in this order. Everything is idempotent there, so saying it twice does no harm.
+
+    `stow` are runs whose artifacts it must have before they are started.
+    """
 
     assign: Assignment | None = None
     starts: tuple[str, ...] = ()
@@ -71,6 +74,7 @@ class Orders:
     release_runs: tuple[str, ...] = ()
     release_workspaces: tuple[str, ...] = ()
     collect: tuple[Collect, ...] = ()
+    stow: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return any(getattr(self, each.name) not in (None, ()) for each in fields(self))
@@ -86,6 +90,7 @@ class Orders:
             self.release_runs + more.release_runs,
             self.release_workspaces + more.release_workspaces,
             self.collect + more.collect,
+            self.stow + more.stow,
         )
 
     def minus(self, told: Orders) -> Orders:
@@ -99,6 +104,7 @@ class Orders:
             _without(self.release_runs, told.release_runs),
             _without(self.release_workspaces, told.release_workspaces),
             _without(self.collect, told.collect),
+            _without(self.stow, told.stow),
         )
 
 
@@ -113,7 +119,8 @@ class AgentView(NamedTuple):
     """An agent. `journal` is None until it was heard once; `leaving`: its object is gone.
 
     `capacity` is the declared one. `up`: a hello came on the present connection; `caught_up`: all events up to the
-    `last` that this hello named are stored; `told`: all that was said on this connection.
+    `last` that this hello named are stored; `told`: all that was said on this connection; `stowed`: runs whose
+    artifacts it has.
     """
 
     name: str
@@ -123,6 +130,7 @@ class AgentView(NamedTuple):
     capacity: int | None
     caught_up: bool
     told: Orders = Orders()
+    stowed: frozenset[str] = frozenset()
 
 
 class Assigned(NamedTuple):
@@ -147,7 +155,7 @@ class RunView(NamedTuple):
     `sent_journal`: to which journal of its agent it was sent (None: never). `known`: the agent reported about it.
     `wish_seen`: which wish the agent journalled. `archived`: its log is settled, complete or not.
     `newer_ended`: a newer run of its pipeline has ended, or the pipeline is gone. `policy` is its
-    concurrencyPolicy. `retry`: another attempt of it is wanted.
+    concurrencyPolicy. `retry`: another attempt of it is wanted. `lays`: it wants artifacts of other runs.
     """
 
     id: str
@@ -167,3 +175,4 @@ class RunView(NamedTuple):
     policy: str = ALLOW
     wish_reason: str = phases.CANCELLED
     retry: Retry | None = None
+    lays: bool = False

@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple
 
 from xene.model import codec, phases
 
-WORKFLOW, AGENT = "Workflow", "Agent"
+WORKFLOW, AGENT, SECRET = "Workflow", "Agent", "Secret"
 
 
 class Stored(NamedTuple):
@@ -34,6 +34,12 @@ def read(conn: sqlite3.Connection, kind: str, name: str) -> dict[str, Any] | Non
     """The object's JSON as its manifest said it, None where there is none."""
     row = conn.execute("SELECT data FROM objects WHERE kind = ? AND name = ?", (kind, name)).fetchone()
     return None if row is None else json.loads(row[0])
+
+
+def secrets(conn: sqlite3.Connection) -> dict[str, dict[str, Any]]:
+    """The JSON of every Secret by its name: where the values come from, for `codec.secret_from_json`."""
+    rows = conn.execute("SELECT name, data FROM objects WHERE kind = ?", (SECRET,))
+    return {name: json.loads(data) for name, data in rows}
 
 
 def revision_of(conn: sqlite3.Connection, kind: str, name: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterable, Mapping
 from xene.model import phases
 from xene.model.ids import is_task_name
 from xene.model.workflow import MATRIX_MOST
-from xene.store import agents, events, fires, tasks
+from xene.store import agents, artifacts, events, fires, tasks
 
 OUTPUTS_MAX = 1024 * 1024  # bytes of a task's outputs, as JSON
 _LATEST = 4e9  # an instant beyond this is no instant
@@ -346,6 +346,8 @@ def _task_ended(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
             " WHERE run = ? AND name > ? AND name < ? AND ended = 0",
             (*end[1:], run.seq, *tasks.instances_between(event["task"])),
         )
+    if event.get("artifacts") and phase == phases.SUCCESS:
+        artifacts.announced(fold.conn, run.seq, _name(event["task"]), event["artifacts"])
 
 
 def _step_started(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:

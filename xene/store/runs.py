@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from xene.model import phases
 from xene.model.run import RunOrder
@@ -24,7 +24,10 @@ __all__ = [
     "create",
     "end",
     "has_open",
+    "is_unsent",
+    "laid",
     "log_of",
+    "log_settled",
     "lost_sight",
     "move",
     "orders",
@@ -34,6 +37,7 @@ __all__ = [
     "sent",
     "statuses",
     "unsettled",
+    "waits",
     "workspace_dropped",
 ]
 
@@ -51,17 +55,25 @@ def create(
     agent: str,
     trigger: str,
     params: Mapping[str, Any],
+    artifacts: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """A run that is Queued, with a row for each of its tasks and their steps. `spec` is that of `revision`."""
+    """A run that is Queued, with a row for each of its tasks and their steps. `spec` is that of `revision`.
+
+    `artifacts` are those of other runs that are laid into its workspace: what `store.artifacts.for_order` gave.
+    """
     row = conn.execute(
-        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, agent, trigger, params, phase,"
-        " phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, agent, trigger, params,"
+        " artifacts, phase, phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run, fire, workflow, pipeline, revision, spec.get("size", 1), policy_of(spec), agent, trigger,
-            json.dumps(dict(params)), phases.QUEUED, now, now,
+            json.dumps(dict(params)), _artifacts(artifacts), phases.QUEUED, now, now,
         ),
     )  # fmt: skip
     tasks.create(conn, int(row.lastrowid or 0), spec["pipeline"])
+
+
+def _artifacts(given: Sequence[Mapping[str, Any]]) -> str | None:
+    return json.dumps([dict(each) for each in given]) if given else None
 
 
 def policy_of(spec: Mapping[str, Any]) -> str:
@@ -107,6 +119,7 @@ class Open(NamedTuple):
     retry_attempt: int | None
     retry_start: str | None
     attempt: int
+    artifacts: str | None
 
 
 _OPEN = (
@@ -116,7 +129,8 @@ _OPEN = (
     " ended AND (EXISTS (SELECT 1 FROM runs n WHERE n.workflow = r.workflow AND n.pipeline = r.pipeline"
     " AND n.seq > r.seq AND n.ended = 1)"
     " OR NOT EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = r.workflow AND p.name = r.pipeline)),"
-    " policy, wish_reason, retry_attempt, retry_start, attempt"
+    " policy, wish_reason, retry_attempt, retry_start, attempt,"
+    " CASE WHEN ended THEN NULL ELSE artifacts END"
     " FROM runs r INDEXED BY runs_unsettled WHERE settled = 0"
 )
 
@@ -183,6 +197,33 @@ def archived(conn: sqlite3.Connection, run: str, log: str, message: str | None =
     )
 
 
+def laid(conn: sqlite3.Connection, run: str) -> list[dict[str, Any]]:
+    """The artifacts of other runs that this one gets, as `create` was given them."""
+    row = conn.execute("SELECT artifacts FROM runs WHERE id = ?", (run,)).fetchone()
+    return json.loads(row[0]) if row is not None and row[0] else []
+
+
+def waits(conn: sqlite3.Connection, now: float, run: str, reason: str, message: str) -> None:
+    """Say why a run that no agent has yet is still Queued; an event tells it once."""
+    changed = conn.execute(
+        "UPDATE runs SET reason = ?, message = ? WHERE id = ? AND ended = 0 AND known = 0 AND message IS NOT ?",
+        (reason, message, run, message),
+    )
+    if changed.rowcount:
+        events.note(conn, now, "Run", run, reason, message)
+
+
+def is_unsent(conn: sqlite3.Connection, run: str) -> bool:
+    """Whether no agent was ever told of the run."""
+    row = conn.execute("SELECT 1 FROM runs WHERE id = ? AND sent_journal IS NULL", (run,)).fetchone()
+    return row is not None
+
+
+def log_settled(conn: sqlite3.Connection, run: str, log: str, message: str | None) -> None:
+    """The log of an ended run is settled; it is archived once its artifacts are too."""
+    conn.execute("UPDATE runs SET log = ?, log_message = ? WHERE id = ? AND ended = 1", (log, message, run))
+
+
 def released(conn: sqlite3.Connection, run: str, *, workspace: bool = True) -> None:
     """Nothing of the run is left on its agent (or the agent itself is gone): control is done with it."""
     conn.execute(
@@ -241,7 +282,7 @@ def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
     for run in ids:
         row = conn.execute(
             "SELECT r.id, r.workflow, r.pipeline, r.revision, v.spec, r.params, r.trigger, r.created_at, a.name,"
-            " a.spec, a.labels FROM runs r JOIN revisions v ON v.digest = r.revision"
+            " a.spec, a.labels, r.artifacts FROM runs r JOIN revisions v ON v.digest = r.revision"
             " JOIN agents a ON a.name = r.agent WHERE r.id = ?",
             (run,),
         ).fetchone()
@@ -261,6 +302,7 @@ def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
                     agent=row[8],
                     agent_env=json.loads(row[9]).get("env", {}),
                     agent_labels=json.loads(row[10]),
+                    artifacts=tuple(json.loads(row[11] or "[]")),
                 )
             )
     return found

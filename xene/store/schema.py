@@ -63,7 +63,7 @@ CREATE TABLE runs (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
   revision TEXT NOT NULL REFERENCES revisions (digest),
   size INTEGER NOT NULL, agent TEXT NOT NULL,
-  trigger TEXT NOT NULL, slot REAL, params TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 1,
+  trigger TEXT NOT NULL, slot REAL, params TEXT NOT NULL, artifacts TEXT, attempt INTEGER NOT NULL DEFAULT 1,
   policy TEXT NOT NULL DEFAULT 'Queue',
   phase TEXT NOT NULL, last_known_phase TEXT, phase_since REAL NOT NULL,
   reason TEXT, message TEXT,
@@ -110,6 +110,12 @@ CREATE TABLE steps (
   PRIMARY KEY (run, task, name),
   FOREIGN KEY (run, task) REFERENCES tasks (run, name) ON DELETE CASCADE) WITHOUT ROWID;
 
+CREATE TABLE artifacts (
+  run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE, task TEXT NOT NULL, name TEXT NOT NULL,
+  size INTEGER NOT NULL, sha256 TEXT NOT NULL, files INTEGER NOT NULL,
+  state TEXT NOT NULL DEFAULT 'awaited', message TEXT,
+  PRIMARY KEY (run, task, name)) WITHOUT ROWID;
+
 CREATE TABLE events (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
   reason TEXT NOT NULL, message TEXT);
@@ -144,6 +150,11 @@ SELECT a.name, a.implicit, a.phase, a.reason, a.message, a.cordoned, a.capacity,
   a.labels, a.version, a.facts, {_time("a.last_seen_at")}
 FROM agents a;
 
+CREATE VIEW xene_secrets AS
+SELECT name, source, revision, (SELECT key FROM json_each(data, '$.spec')) AS "from", labels,
+  {_time("created_at")}, {_time("updated_at")}
+FROM objects WHERE kind = 'Secret';
+
 CREATE VIEW xene_runs AS
 SELECT id, workflow, pipeline, phase, last_known_phase, {_time("phase_since")}, reason, message, agent,
   trigger, fire, {_time("slot")}, params, revision, attempt, log,
@@ -159,6 +170,10 @@ CREATE VIEW xene_steps AS
 SELECT r.id AS run, s.task, s.name, s.position, s.phase, s.reason, s.message, s.exit_code, s.attempt,
   {_time("s.started_at")}, {_time("s.finished_at")}
 FROM steps s JOIN runs r ON r.seq = s.run;
+
+CREATE VIEW xene_artifacts AS
+SELECT r.id AS run, a.task, a.name, a.size, a.sha256, a.files, a.state, a.message
+FROM artifacts a JOIN runs r ON r.seq = a.run;
 
 CREATE VIEW xene_events AS
 SELECT id, {_time("at")}, kind, name, reason, message FROM events;

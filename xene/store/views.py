@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Sequence
 
-from xene.model import phases
+from xene.model import codec, phases
 from xene.model.units import rfc3339
 from xene.store.agents import cpus_of
 from xene.store.db import State
@@ -17,7 +17,17 @@ from xene.store.resolve import resolve_pipeline, resolve_run
 from xene.store.rows import Json, Labels, Where, anything, bounded, by_workflow, instant
 from xene.store.run_views import run, runs
 
-__all__ = ["agents", "events", "pipelines", "resolve_pipeline", "resolve_run", "run", "runs", "workflows"]
+__all__ = [
+    "agents",
+    "events",
+    "pipelines",
+    "resolve_pipeline",
+    "resolve_run",
+    "run",
+    "runs",
+    "secrets",
+    "workflows",
+]
 
 
 # -- workflows and pipelines
@@ -109,6 +119,36 @@ def _pipeline(row: Sequence[Any]) -> Json:
         "suspended": False,
         "nextFire": None,
         "lastRun": None if run_id is None else {"id": run_id, "phase": execution},
+    }
+
+
+# -- secrets
+
+
+def secrets(
+    state: State, *, name: str | None = None, labels: Labels = anything, limit: int | None = None
+) -> list[Json]:
+    """`{name, source, digest, from, labels}` by name. `digest` is that of the spec; no value is in the state.
+
+    `source` owns the object; `from` says where the value comes from: env, file, command or age.
+    """
+    where = Where()
+    where.add("kind = ?", "Secret")
+    where.add("name = ?", name)
+    query = f"SELECT name, source, labels, data FROM objects{where} ORDER BY name"
+    with state.snapshot() as conn:
+        rows = bounded(conn.execute(query, where.values), limit, lambda row: labels(json.loads(row[2])))
+    return [_secret(row) for row in rows]
+
+
+def _secret(row: Sequence[Any]) -> Json:
+    spec = json.loads(row[3])["spec"]
+    return {
+        "name": row[0],
+        "source": row[1],
+        "digest": codec.digest(spec),
+        "from": next(iter(spec)),
+        "labels": json.loads(row[2]),
     }
 
 

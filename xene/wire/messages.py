@@ -13,6 +13,8 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | retry        | run, attempt, start (a task, or null)                  idempotent by the attempt           |
 | release      | runs [id], workspaces [id]      logs are archived: forget these runs / drop these workspaces |
 | follow       | id, run, task, step, attempt (null: all), offsets {SEQ: bytes}, tail, live: push the logs   |
+| fetch        | id, run, task, name, offset                  push an artifact that the task has collected    |
+| stow         | id, run, sha256, size, offset, + blob        a piece of an artifact that `run` will need     |
 | stop         |                                                        end the daemon; steps go on         |
 
 | agent says   | fields                                                                                     |
@@ -21,6 +23,9 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | events       | events [{n, type, at, ...}]                            oldest first                        |
 | log          | id, run, task, step, attempt, seq, offset, size, + blob    one piece                       |
 | followed     | id, run, files [{task, step, attempt, seq, size}]          all of it was sent              |
+| artifact     | id, offset, size, + blob                                   one piece of what was fetched   |
+| fetched      | id, size                                                   all of it was sent              |
+| stowed       | id, sha256, have      bytes that are safe here; all of them only once the sha256 holds     |
 | refused      | code (StaleEpoch, ...), message                                                            |
 | failed       | id, message                                            a request that cannot be answered   |
 """
@@ -114,6 +119,32 @@ def follow(
     }
 
 
+def fetch(epoch: int, request: int, run: str, task: str, name: str, offset: int) -> Message:
+    """Push the artifact `name` of a task from byte `offset` on."""
+    return {
+        "type": "fetch",
+        "epoch": epoch,
+        "id": request,
+        "run": run,
+        "task": task,
+        "name": name,
+        "offset": offset,
+    }
+
+
+def stow(epoch: int, request: int, run: str, sha256: str, size: int, offset: int) -> Message:
+    """Keep the piece at `offset` of an artifact of `size` bytes for `run`; without bytes it asks how far it is."""
+    return {
+        "type": "stow",
+        "epoch": epoch,
+        "id": request,
+        "run": run,
+        "sha256": sha256,
+        "size": size,
+        "offset": offset,
+    }
+
+
 def stop(epoch: int) -> Message:
     return {"type": "stop", "epoch": epoch}
 
@@ -151,6 +182,18 @@ def log(
 
 def followed(request: int, run: str, files: List[Dict[str, Any]]) -> Message:
     return {"type": "followed", "id": request, "run": run, "files": files}
+
+
+def artifact(request: int, offset: int, size: int) -> Message:
+    return {"type": "artifact", "id": request, "offset": offset, "size": size}
+
+
+def fetched(request: int, size: int) -> Message:
+    return {"type": "fetched", "id": request, "size": size}
+
+
+def stowed(request: int, sha256: str, have: int) -> Message:
+    return {"type": "stowed", "id": request, "sha256": sha256, "have": have}
 
 
 def refused(code: str, message: str) -> Message:

@@ -1,0 +1,199 @@
+"""The model's JSON against the schema: what the schema accepts comes through the codec, and then stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xene.manifest import schema
+from xene.model import codec
+from xene.model.pipeline_codec import pipeline_connectors_from_json
+from xene.model.workflow import NO_RETRY, OUTCOMES, PipelineConnector
+
+names = st.sampled_from(["a", "b", "long-name", "x1"])
+texts = st.text(min_size=1, max_size=5)
+durations = st.sampled_from(["0s", "1s", "60s", "1m", "10s", "10m", "600s", "1500ms", "2h30m", "1d"])
+causes = st.sampled_from(["error", "timeout"]) | st.integers(1, 255)
+outcomes = st.sampled_from(["success", "error", "skipped", "any"])
+env = st.dictionaries(st.sampled_from(["A", "B_2", "path"]), texts, max_size=2)
+globs = st.sampled_from(["src/**", "*.log", "a", "b/c"])
+values = st.sampled_from(["", "a", "1.10", "true"]) | st.integers(-9, 9) | st.booleans() | st.just(1.5)
+axes = st.sampled_from(["suite", "race", "os-name", "n_2"])
+combinations = st.dictionaries(axes, values, min_size=1, max_size=2)
+
+
+def some(required=None, **optional):
+    """A mapping with the required keys and some of the others; `_` ends a name that is a word of Python."""
+    return st.fixed_dictionaries(
+        required or {}, optional={name.rstrip("_"): value for name, value in optional.items()}
+    )
+
+
+def needs(connectors):
+    """Names and connectors, none of them twice, as the checks want it."""
+    return st.lists(
+        names | connectors,
+        max_size=3,
+        unique_by=lambda need: need if isinstance(need, str) else need.get("task", need.get("pipeline")),
+    )
+
+
+def unique(items, least=0, most=3):
+    return st.lists(items, min_size=least, max_size=most, unique_by=repr)
+
+
+ons = outcomes | unique(outcomes, 1)
+retries = some(
+    {"maxAttempts": st.integers(2, 100)},
+    backoff=some(initial=durations, factor=st.sampled_from([1, 1.5, 2, 2.0, 1000]), max=durations),
+    on=unique(causes, 1),
+)
+scripts = {"name": names, "run": texts}
+programs = {"name": names, "exec": st.lists(texts, min_size=1, max_size=2)}
+details = {
+    "description": st.sampled_from(["", "x"]),
+    "shell": st.sampled_from(["sh", "bash", "python"]),
+    "env": env,
+    "workDir": globs,
+    "timeout": durations,
+    "gracePeriod": durations,
+    "retry": retries,
+    "continueOnError": st.booleans(),
+}
+steps = st.one_of(some(scripts, **details), some(programs, **details))
+
+
+@st.composite
+def matrices(draw):
+    axis = unique(values, 1) | st.sampled_from(["${{ x }}", "${{ fromJson(tasks.a.outputs.b) }}"])
+    options = some(
+        include=unique(combinations, 1),
+        exclude=unique(combinations, 1),
+        maxParallel=st.integers(1, 256),
+        failFast=st.booleans(),
+    )
+    return draw(st.dictionaries(axes, axis, min_size=1, max_size=3)) | draw(options)
+
+
+tasks = some(
+    {"steps": st.lists(steps, min_size=1, max_size=2)},
+    description=st.sampled_from(["", "x"]),
+    needs=needs(some({"task": names}, on=ons, when=texts, artifacts=unique(names))),
+    join=st.sampled_from(["all", "any"]),
+    when=texts,
+    approval=some(message=st.sampled_from(["", "Ship it?"]), timeout=durations),
+    matrix=matrices(),
+    context=st.sampled_from(["default", "go"]),
+    env=env,
+    outputs=unique(names),
+    artifacts=st.dictionaries(names, globs | unique(globs, 1), max_size=2),
+    timeout=durations,
+    gracePeriod=durations,
+    retry=retries,
+    continueOnError=st.booleans(),
+)
+containers = some(
+    {"image": st.sampled_from(["a", "b:1"])},
+    engine=st.sampled_from(["auto", "podman", "docker"]),
+    pull=st.sampled_from(["missing", "always", "never"]),
+    user=st.just("1:1"),
+    network=st.just("none"),
+    mounts=unique(st.sampled_from(["/a:/b", "~/c:/d:ro"])),
+    limits=some(memory=st.just("1Gi"), cpus=st.sampled_from([1, 0.5])),
+)
+pipelines = some(
+    {"tasks": st.dictionaries(names, tasks, min_size=1, max_size=2)},
+    description=st.sampled_from(["", "x"]),
+    needs=needs(some({"pipeline": names}, on=ons, artifacts=unique(names))),
+    env=env,
+    secrets=st.dictionaries(st.sampled_from(["A", "B"]), names, max_size=2),
+    concurrencyPolicy=st.sampled_from(["Allow", "Forbid", "Replace", "Queue"]),
+    maxParallel=st.sampled_from([1, 8]),
+    timeout=durations,
+    gracePeriod=durations,
+    failFast=st.booleans(),
+    contexts=st.dictionaries(
+        names, some(container=containers, env=env, shell=st.just("sh"), workDir=globs), max_size=1
+    ),
+    finally_=st.dictionaries(names, tasks, max_size=2),
+)
+
+
+def workflow(**bodies):
+    head = {"apiVersion": "xene/v1", "kind": "Workflow", "metadata": {"name": "a"}}
+    return {**head, "spec": {"pipelines": bodies}}
+
+
+def through(data):
+    return codec.workflow_to_json(codec.workflow_from_json(data))
+
+
+@settings(max_examples=200, deadline=None)
+@given(pipelines)
+def test_what_the_schema_accepts_is_normal_after_one_pass(pipeline):
+    data = workflow(p=pipeline)
+    assert schema.accepts("Workflow")(data)
+    normal = through(data)
+    assert schema.accepts("Workflow")(normal)
+    assert codec.canonical(through(normal)) == codec.canonical(normal)
+    assert codec.workflow_from_json(normal) == codec.workflow_from_json(data)
+
+
+def task(**body):
+    return {"steps": [{"name": "a", "run": "x"}], **body}
+
+
+@pytest.mark.parametrize(
+    ("long", "short"),
+    [
+        ({"needs": [{"task": "b", "on": ["success"], "artifacts": []}]}, {"needs": ["b"]}),
+        ({"needs": [{"task": "b", "on": ["skipped", "success", "error"]}]},
+         {"needs": [{"task": "b", "on": "any"}]}),
+        ({"needs": [{"task": "b", "on": ["error"]}]}, {"needs": [{"task": "b", "on": "error"}]}),
+        ({"retry": {"maxAttempts": 1, "on": [7]}}, {}),
+        ({"retry": {"maxAttempts": 2, "backoff": {"factor": 2.0, "max": "60s"}}}, {"retry": {"maxAttempts": 2}}),
+        ({"artifacts": {"x": ["a"]}}, {"artifacts": {"x": "a"}}),
+        ({"matrix": {"x": [1], "failFast": False}}, {"matrix": {"x": [1]}}),
+        ({"approval": {"message": ""}}, {"approval": {}}),
+    ],
+)  # fmt: skip
+def test_two_ways_to_say_one_thing(long, short):
+    normal = through(workflow(p={"tasks": {"a": task(**long)}}))
+    assert normal["spec"]["pipelines"]["p"]["tasks"]["a"] == task(**short)
+    assert normal == through(workflow(p={"tasks": {"a": task(**short)}}))
+
+
+def test_a_task_of_finally_has_ten_minutes_unless_told_otherwise():
+    def last(**body):
+        data = workflow(p={"tasks": {"a": task()}, "finally": {"z": task(**body)}})
+        return codec.workflow_from_json(data).pipelines["p"].finally_["z"], through(data)
+
+    assert last()[0].timeout == 600
+    assert last(timeout="10m") == last()
+    assert last(timeout="1h")[0].timeout == 3600
+
+
+def test_a_bare_name_is_a_connector_of_pipelines():
+    bare = PipelineConnector("build")
+    assert pipeline_connectors_from_json(["build", {"pipeline": "build"}]) == (bare, bare)
+    (told,) = pipeline_connectors_from_json([{"pipeline": "build", "on": "any", "artifacts": ["a"]}])
+    assert (told.on, told.artifacts) == (OUTCOMES, ("a",))
+    normal = through(
+        workflow(build={"tasks": {"a": task()}}, scan={"needs": ["build"], "tasks": {"a": task()}})
+    )
+    assert normal["spec"]["pipelines"]["scan"]["needs"] == [{"pipeline": "build"}]
+
+
+def test_the_schema_knows_the_defaults_of_the_model():
+    defs = schema.read("Workflow")["$defs"]
+    pipeline = codec.workflow_from_json(workflow(p={"tasks": {"a": task()}})).pipelines["p"]
+    properties = defs["pipeline"]["properties"]
+    assert properties["maxParallel"]["default"] == pipeline.max_parallel
+    assert properties["concurrencyPolicy"]["default"] == pipeline.concurrency_policy
+    assert properties["gracePeriod"]["default"] == f"{pipeline.grace_period:g}s"
+    assert properties["failFast"]["default"] is pipeline.fail_fast
+    backoff = defs["backoff"]["properties"]
+    assert (backoff["initial"]["default"], backoff["factor"]["default"]) == ("1s", NO_RETRY.factor)
+    assert (NO_RETRY.initial, NO_RETRY.max_pause, backoff["max"]["default"]) == (1, 60, "1m")
+    assert tuple(defs["retry"]["properties"]["on"]["default"]) == NO_RETRY.on

@@ -1,0 +1,76 @@
+"""Checks of one task and its steps: names, contexts, limits, and what their templates name. Pure.
+
+Called by `checks` for the tasks of a pipeline and for those of its `finally`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+from xene.engine.expressions import OPEN
+from xene.manifest import places, templates
+from xene.manifest.durations import duration_findings
+from xene.manifest.findings import Finding, Path
+from xene.manifest.matrices import matrix_findings
+from xene.manifest.paths import work_dir_findings
+from xene.manifest.plain import fields, items, text
+from xene.manifest.problems import did_you_mean, quoted
+from xene.manifest.retries import retry_findings
+from xene.manifest.templates import Reach
+from xene.model.workflow import DEFAULT_CONTEXT
+
+RESERVED = "xene-"
+
+
+def task_findings(name: str, task: Any, path: Path, contexts: Any, reach: Reach | None) -> Iterator[Finding]:
+    """What is wrong with one task, its connectors apart. `contexts` are those that the pipeline declares.
+
+    `reach` is what its templates may name; None where the file holds no template.
+    """
+    if name.startswith(RESERVED):
+        yield _reserved(name, path)
+    yield from _context(task, path, contexts)
+    yield from duration_findings(task, path)
+    yield from retry_findings(task, path)
+    yield from duration_findings(fields(task, "approval"), (*path, "approval"), ("timeout",))
+    yield from matrix_findings(task, path)
+    if reach is not None:
+        yield from templates.findings(places.of_task(task, path), reach)
+    seen: dict[str, int] = {}
+    for index, step in enumerate(items(task, "steps")):
+        place = (*path, "steps", index)
+        step_name = text(step, "name")
+        if step_name is not None and seen.setdefault(step_name, index) != index:
+            message = f"this task has two steps named {quoted(step_name)}"
+            yield Finding((*place, "name"), "duplicate-name", message, "give each step a name of its own")
+        elif step_name is not None and step_name.startswith(RESERVED):
+            yield _reserved(step_name, (*place, "name"), at_key=False)
+        yield from _step(step, place, reach)
+
+
+def _reserved(name: str, path: Path, at_key: bool = True) -> Finding:
+    message = f"{quoted(name)} may not be a name here: names that begin with {RESERVED} are Xene's own"
+    return Finding(path, "bad-name", message, at_key=at_key)
+
+
+def _context(task: Any, path: Path, contexts: Any) -> Iterator[Finding]:
+    context = text(task, "context")
+    if context is not None and context != DEFAULT_CONTEXT and context not in contexts:
+        hint = did_you_mean(context, [*contexts, DEFAULT_CONTEXT], "declare it in the pipeline's 'contexts'")
+        message = f"the pipeline declares no context {quoted(context)}"
+        yield Finding((*path, "context"), "unknown-context", message, hint)
+
+
+def _step(step: Any, path: Path, reach: Reach | None) -> Iterator[Finding]:
+    yield from duration_findings(step, path)
+    yield from retry_findings(step, path)
+    yield from work_dir_findings(step, path)
+    arguments = items(step, "exec")
+    if arguments and arguments[0] == "":
+        yield Finding((*path, "exec", 0), "wrong-value", "the program to start must not be empty")
+    shell = text(step, "shell")
+    if shell is not None and OPEN not in shell and "exec" in step and "run" not in step:
+        message = "'shell' goes with 'run'; 'exec' starts a program without a shell"
+        yield Finding((*path, "shell"), "wrong-value", message, "leave 'shell' out", at_key=True)
+    if reach is not None:
+        yield from templates.findings(places.of(step, places.STEP, path), reach)

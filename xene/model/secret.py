@@ -1,0 +1,27 @@
+"""A secret: where its value comes from, as a manifest describes it; never the value. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Tuple
+
+SOURCES = ("env", "file", "command", "age")
+
+
+@dataclass(frozen=True)
+class Secret:
+    """Exactly one of `env` (a variable), `file` (a path), `command` (an argv), `age` (armoured) is given."""
+
+    name: str
+    env: Optional[str] = None
+    file: Optional[str] = None
+    command: Tuple[str, ...] = ()
+    age: Optional[str] = None
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """Which of `SOURCES` it has."""
+        return next(name for name in SOURCES if getattr(self, name))

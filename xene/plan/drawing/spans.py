@@ -1,0 +1,104 @@
+"""Lines of styled spans: what every drawing gives back, and the canvas that they are drawn on. Pure.
+
+A style is a word, not a colour: a phase of `model.phases`, DIM, BOLD or nothing. The command line makes ANSI of it,
+a screen its own. Widths are terminal columns: an East Asian wide character takes two.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import NamedTuple, Sequence
+
+PLAIN, DIM, BOLD = "", "dim", "bold"
+
+# One for one, so that a drawing keeps its shape where nothing but ASCII can be printed.
+_UNICODE = "┌┐└┘─│├┤┬┴┼▼█░▌✓✗●◌·×…←"
+_ASCII = "++++-|+++++v#.>v!o~.x~<"
+TO_ASCII = str.maketrans(_UNICODE, _ASCII)
+
+
+class Span(NamedTuple):
+    """A piece of a line in one style."""
+
+    text: str
+    style: str = PLAIN
+
+
+Line = tuple[Span, ...]
+
+
+def text_of(line: Sequence[Span]) -> str:
+    """A line without its styles."""
+    return "".join(span.text for span in line)
+
+
+def clean(text: str) -> str:
+    """One line without anything that steers a terminal; what cannot be printed becomes `?`."""
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(char if char.isprintable() else "?" for char in line)
+
+
+def columns(text: str) -> int:
+    """How many columns `text` takes."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cut(text: str, room: int) -> str:
+    """`clean`, and at most `room` columns, the last of them `…` where something was left off."""
+    line = clean(text)
+    if columns(line) <= room:
+        return line
+    while line and columns(line) >= room:
+        line = line[:-1]
+    return line.rstrip() + "…" if room > 0 else ""
+
+
+def padded(line: Sequence[Span], width: int) -> Line:
+    """`line` with blanks up to `width` columns."""
+    missing = width - sum(columns(span.text) for span in line)
+    return (*line, Span(" " * missing)) if missing > 0 else tuple(line)
+
+
+class Canvas:
+    """Characters by row and column, each in a style. What is drawn later covers what was there."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, dict[int, tuple[str, str]]] = {}
+
+    def put(self, row: int, column: int, text: str, style: str = PLAIN) -> None:
+        """Write `text` from `column` on."""
+        cells = self._rows.setdefault(row, {})
+        for char in text:
+            wide = _columns(char)
+            if wide:
+                cells[column] = (char, style)
+            if wide == 2:
+                cells[column + 1] = ("", style)
+            column += wide
+
+    def put_line(self, row: int, column: int, line: Sequence[Span]) -> None:
+        """Write spans one after the other."""
+        for span in line:
+            self.put(row, column, span.text, span.style)
+            column += columns(span.text)
+
+    def lines(self) -> list[Line]:
+        """Everything from row 0 to the last one; trailing blanks are left off."""
+        return [_line(self._rows.get(row, {})) for row in range(max(self._rows, default=-1) + 1)]
+
+
+def _line(cells: dict[int, tuple[str, str]]) -> Line:
+    spans: list[Span] = []
+    for column in range(max(cells, default=-1) + 1):
+        char, style = cells.get(column, (" ", PLAIN))
+        if spans and spans[-1].style == style:
+            spans[-1] = Span(spans[-1].text + char, style)
+        else:
+            spans.append(Span(char, style))
+    return tuple(spans)
