@@ -1,4 +1,4 @@
-"""The JSON schemas: found, read, compiled, and told as shapes (for `values`) and as prose (for `xene explain`).
+"""The JSON schemas: found, read, compiled, and told as prose (for `xene explain`); `shapes` tells them to `values`.
 
 The schemas are the one description of the language: editors, `explain`, the manifest reference and validation
 all come from them. A wheel carries them as `xene/schemas`; a checkout has them in `schemas/` beside `xene/`.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Callable, Mapping
@@ -36,7 +37,7 @@ def path_of(kind: str) -> str:
 
 @cache
 def read(kind: str) -> Schema:
-    """The schema of one of `KINDS`, Xene (xene.yaml) or Config (config.yaml). Not to be changed by the caller."""
+    """The schema of one of `KINDS`, of Xene (xene.yaml) or Config (config.yaml). Not to be changed."""
     with open(path_of(kind), encoding="utf-8") as file:
         schema: Schema = json.load(file)
     return schema
@@ -68,50 +69,26 @@ def inlined(kind: str, schema: Any) -> Any:
     return {key: inlined(kind, value) for key, value in follow(kind, schema).items() if key != "$defs"}
 
 
-# -- shapes: what `values` makes of a node
-
-TEXT, INTEGER, VALUE, OTHER, OBJECT, ARRAY = "text", "integer", "value", "other", "object", "array"
+# -- forms
 
 
-class Shape:
-    """What is wanted at a place. `fields` are the known keys, `rest` is for all other keys, `items` of a list."""
-
-    __slots__ = ("fields", "items", "rest", "sort")
-
-    def __init__(self, sort: str) -> None:
-        self.sort = sort
-        self.fields: dict[str, Shape] = {}
-        self.rest: Shape | None = None
-        self.items: Shape | None = None
+def forms(kind: str, place: Schema) -> list[Schema]:
+    """The forms that a value may have: those of its `anyOf`, each of a JSON type of its own; else itself alone."""
+    whole = follow(kind, place)
+    return [follow(kind, form) for form in whole["anyOf"]] if "anyOf" in whole else [whole]
 
 
-@cache
-def shape(kind: str) -> Shape:
-    """The shape of a whole object of `kind`."""
-    return _shape(kind, read(kind))
+def fullest(kind: str, place: Schema) -> Schema:
+    """The form that has keys, else the one that has items, else the first."""
+    found = forms(kind, place)
+    return max(found, key=lambda form: 2 * (form.get("type") == "object") + ("items" in form))
 
 
-def _shape(kind: str, schema: Schema) -> Shape:
-    schema = follow(kind, schema)
-    out = Shape(_sort(schema))
-    if out.sort == OBJECT:
-        out.fields = {name: _shape(kind, value) for name, value in schema.get("properties", {}).items()}
-        rest = schema.get("additionalProperties")
-        out.rest = _shape(kind, rest) if isinstance(rest, dict) else None
-    elif out.sort == ARRAY:
-        out.items = _shape(kind, schema["items"])
-    return out
-
-
-def _sort(schema: Schema) -> str:
-    if schema.get("title") == "Value":
-        return VALUE
+def is_text(schema: Schema) -> bool:
+    """Whether a text is wanted, in which numbers and booleans are taken as they are written."""
     if "enum" in schema or "const" in schema:
-        return TEXT
-    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    if "string" in types:
-        return TEXT
-    return types[0] if types[0] in (INTEGER, OBJECT, ARRAY) else OTHER
+        return True
+    return "string" in (schema["type"] if isinstance(schema["type"], list) else [schema["type"]])
 
 
 # -- explain
@@ -160,7 +137,7 @@ def explain(path: str) -> Explanation:
         fields = properties(kind, schema)
         if key not in fields:
             within = inner(kind, schema)
-            if within is not None and (is_mapping(follow(kind, schema)) or key.isdigit()):
+            if within is not None and (is_mapping(fullest(kind, schema)) or key.isdigit()):
                 schema = within
                 walked.append(key)
                 continue
@@ -185,9 +162,7 @@ def _explanation(kind: str, schema: Schema, path: str) -> Explanation:
 
 def children(kind: str, schema: Schema) -> tuple[Child, ...]:
     """The keys below `schema`, also below the values of a map and the items of a list."""
-    place = follow(kind, schema)
-    while not place.get("properties") and (within := inner(kind, place)) is not None:
-        place = within
+    place = keyed(kind, schema) or {}
     required = place.get("required", ())
     out = []
     for name, value in place.get("properties", {}).items():
@@ -199,9 +174,7 @@ def children(kind: str, schema: Schema) -> tuple[Child, ...]:
 
 def properties(kind: str, schema: Schema) -> Mapping[str, Schema]:
     """The keys that may follow in a path: those of `schema`, or of what is inside a map or a list."""
-    place: Schema | None = follow(kind, schema)
-    while place is not None and not place.get("properties"):
-        place = inner(kind, place)
+    place = keyed(kind, schema)
     return place["properties"] if place is not None else {}
 
 
@@ -212,28 +185,58 @@ def is_mapping(schema: Schema) -> bool:
 
 def inner(kind: str, schema: Schema) -> Schema | None:
     """What the values of a map or the items of a list look like; None for anything else."""
-    whole = follow(kind, schema)
+    whole = fullest(kind, schema)
     if is_mapping(whole):
         return follow(kind, whole["additionalProperties"])
     return follow(kind, whole["items"]) if "items" in whole else None
 
 
+def keyed(kind: str, schema: Schema) -> Schema | None:
+    """What has the keys that may follow in a path: `schema`, or what is inside a map or a list; or None."""
+    place: Schema | None = fullest(kind, schema)
+    while place is not None and not place.get("properties"):
+        within = inner(kind, place)
+        place = None if within is None else fullest(kind, within)
+    return place
+
+
+_TITLED = (
+    *(
+        "param",
+        "context",
+        "task",
+        "step",
+        "pipeline",
+        "requirement",
+        "connector",
+        "retry",
+        "backoff",
+        "matrix",
+    ),
+    *("approval", "container", "limits"),
+)
+
+
 def type_in_words(kind: str, schema: Schema) -> str:
-    """`text`, `integer`, `list of text`, `map of name to task`, `one of sh, bash, python`."""
+    """`text`, `integer`, `list of text`, `map of name to task`, `name or connector`, `one of sh, bash, python`."""
     whole = follow(kind, schema)
-    title = str(whole.get("title", "")).lower()
+    if "anyOf" in whole:
+        return " or ".join(type_in_words(kind, form) for form in whole["anyOf"])
+    title = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(whole.get("title", ""))).lower()
     if "enum" in whole:
         return "one of " + ", ".join(map(str, whole["enum"]))
     if "const" in whole:
         return f"always {whole['const']}"
+    if whole.get("type") == "object" and (title in _TITLED or title.endswith("connector")):
+        return title
     if is_mapping(whole):
         return "map of name to " + type_in_words(kind, whole["additionalProperties"])
     if "items" in whole:
         return "list of " + type_in_words(kind, whole["items"])
     if whole.get("type") == "object":
-        return (
-            title if title in ("param", "context", "task", "step", "pipeline", "requirement") else "mapping"
-        )
-    if title in ("duration", "name", "value"):
+        return "mapping"
+    if title in ("duration", "name", "value", "expression", "size"):
         return title
-    return "text" if _sort(whole) == TEXT else str(whole["type"])
+    if title in ("matrix value", "glob"):
+        return {"glob": "pattern"}.get(title, "value")
+    return "text" if is_text(whole) else str(whole["type"])
