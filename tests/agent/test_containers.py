@@ -517,6 +517,25 @@ def test_a_container_that_is_gone_holds_nothing(bench: Bench) -> None:
     stop_by_asking(bench, 1)
 
 
+def test_nobody_is_asked_to_end_before_the_container_has_answered(bench: Bench) -> None:
+    bench.start(1, "touch ready; sleep 1001")
+    until((bench.workspace / "ready").exists, "the step runs")
+    tree = bench.tree(1)
+    tree._hidden = True
+    assert tree.find() == {inside._UNHEARD}
+    until(lambda: len(tree.find()) > 1, "the container has answered")
+    assert any(one.pid < 0 for one in tree.find()) and any(one.pid > 0 for one in tree.find())
+
+
+def test_an_engine_that_does_not_answer_keeps_nobody_alive(bench: Bench) -> None:
+    bench.start(1, "touch ready; sleep 1001")
+    until((bench.workspace / "ready").exists, "the step runs")
+    tree = bench.tree(1)
+    tree._hidden, tree._engine = True, "/bin/false"
+    tree.send(tree.find(), signal.SIGKILL)
+    until(lambda: sleepers(bench) == 0, "it is killed")
+
+
 # -- leftovers
 
 
