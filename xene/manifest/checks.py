@@ -20,6 +20,7 @@ from xene.manifest.plain import fields, items, text
 from xene.manifest.problems import quoted
 from xene.manifest.tasks import task_findings
 from xene.manifest.templates import Reach
+from xene.model.pipeline_codec import MATRIX_OPTIONS
 
 __all__ = ["fields", "items", "text", "workflow_findings"]
 
@@ -38,7 +39,7 @@ def workflow_findings(data: Any, has_templates: bool) -> Iterator[Finding]:
         params = frozenset.intersection(*shared) if shared else frozenset()
         reach = Reach(params, "the workflow's env", shared_params=True)
         yield from templates.findings(places.of(spec, places.WORKFLOW, ("spec",)), reach)
-        yield from misplaced_templates(data, ())
+        yield from misplaced_templates(data)
 
 
 def _between(pipelines: Any, path: Path) -> Iterator[Finding]:
@@ -179,15 +180,23 @@ def _requirements(pipeline: Any, path: Path) -> Iterator[Finding]:
             yield Finding((*place, "values"), "wrong-value", f"{operator} takes no 'values'", at_key=True)
 
 
-def misplaced_templates(value: Any, path: Path) -> Iterator[Finding]:
+def misplaced_templates(data: Any) -> list[Finding]:
     """Templates in texts that nobody renders: names, labels, descriptions and all the rest."""
-    if isinstance(value, str):
-        if OPEN in value:
-            yield templates.elsewhere(path)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if not places.is_place(path, key, inner):
-                yield from misplaced_templates(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from misplaced_templates(inner, (*path, index))
+    found: list[Finding] = []
+    _gather(data, (), found)
+    return found
+
+
+def _gather(value: Any, path: Path, found: list[Finding]) -> None:
+    """Add what is misplaced in a mapping or a list, at whatever depth."""
+    keys = places.keys_at(path)
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(inner, str):
+            if (
+                OPEN in inner
+                and key not in keys
+                and not (places.ANY_AXIS in keys and key not in MATRIX_OPTIONS)
+            ):
+                found.append(templates.elsewhere((*path, key)))
+        elif isinstance(inner, (dict, list)) and key not in keys:
+            _gather(inner, (*path, key), found)

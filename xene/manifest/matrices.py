@@ -17,6 +17,8 @@ _Axes = Mapping[str, Any]
 def axes_of(task: Any) -> frozenset[str]:
     """What `matrix.NAME` may name in a task: its axes, and what `include` adds. Empty without a matrix."""
     matrix = fields(task, "matrix")
+    if not matrix:
+        return frozenset()
     added = (name for entry in items(matrix, "include") if isinstance(entry, dict) for name in entry)
     return frozenset(name for name in matrix if name not in MATRIX_OPTIONS) | frozenset(added)
 

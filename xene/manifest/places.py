@@ -5,6 +5,7 @@ Called by `checks` and `tasks`, which have `templates` judge what stands there, 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from xene.manifest.findings import Path
@@ -23,6 +24,7 @@ SCRIPT = "script"  # where no template may be
 WORKFLOW, PIPELINE, CONTEXT, TASK = "spec", "pipeline", "context", "task"
 NEED, APPROVAL, MATRIX, STEP = "need", "approval", "matrix", "step"
 
+ANY_AXIS = "*"  # stands for every key of a matrix that is no option
 PLACES: Mapping[str, Mapping[str, str]] = {
     WORKFLOW: {"env": TEXTS},
     PIPELINE: {"env": TEXTS},
@@ -30,10 +32,13 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     TASK: {"env": TEXTS, "when": EXPRESSION},
     NEED: {"when": EXPRESSION},
     APPROVAL: {"message": TEXT},
-    MATRIX: {"*": AXIS},
+    MATRIX: {ANY_AXIS: AXIS},
     STEP: {"env": TEXTS, "workDir": TEXT, "exec": ARGUMENTS, "run": SCRIPT, "shell": SCRIPT},
 }
 _TASKS = ("tasks", "finally")
+_NONE: Mapping[str, str] = MappingProxyType({})
+# What is at a path below `tasks`, by the length of the path, and by its sixth word where it has one.
+_IN_A_TASK = {5: {"": TASK}, 6: {"approval": APPROVAL, "matrix": MATRIX}, 7: {"needs": NEED, "steps": STEP}}
 
 
 class Place(NamedTuple):
@@ -81,29 +86,18 @@ def of_task(task: Any, path: Path) -> Iterator[Place]:
     yield from of(task.get("matrix"), MATRIX, (*path, "matrix"))
 
 
-def is_place(path: Path, key: Any, value: Any) -> bool:
-    """Whether `key` of what `path` leads to is a place, `path` being one of the whole object's."""
-    known = PLACES.get(_holder(path) or "", {})
-    if "*" in known:
-        return key not in MATRIX_OPTIONS and isinstance(value, str)
-    return key in known
-
-
-def _holder(path: Path) -> str | None:
-    """What `path` leads to, if it has places; a mapping of the user's own names has none."""
-    if path == ("spec",):
-        return WORKFLOW
-    if path[:2] != ("spec", "pipelines") or len(path) < 3:
-        return None
-    inner = path[3:]
-    if not inner:
-        return PIPELINE
-    if len(inner) == 2 and inner[0] == "contexts":
-        return CONTEXT
-    if inner[0] not in _TASKS:
-        return None
-    if len(inner) == 2:
-        return TASK
-    if len(inner) == 3 and inner[2] in (APPROVAL, MATRIX):
-        return str(inner[2])
-    return {"needs": NEED, "steps": STEP}.get(inner[2]) if len(inner) == 4 else None
+def keys_at(path: Path) -> Mapping[str, str]:
+    """The keys of what `path` leads to that are places, or ANY_AXIS, with the sort of each. Of the whole object."""
+    depth = len(path)
+    if depth == 1:
+        return PLACES[WORKFLOW] if path == ("spec",) else _NONE
+    if depth < 3 or depth == 4 or depth > 7 or path[1] != "pipelines" or path[0] != "spec":
+        return _NONE
+    if depth == 3:
+        return PLACES[PIPELINE]
+    if path[3] == "contexts":
+        return PLACES[CONTEXT] if depth == 5 else _NONE
+    if path[3] not in _TASKS:
+        return _NONE
+    kind = _IN_A_TASK[depth].get(path[5] if depth > 5 else "")
+    return _NONE if kind is None else PLACES[kind]

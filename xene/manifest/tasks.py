@@ -20,6 +20,7 @@ from xene.manifest.templates import Reach
 from xene.model.workflow import DEFAULT_CONTEXT
 
 RESERVED = "xene-"
+_PLAIN = {"description", "needs", "env", "outputs", "steps"}
 
 
 def task_findings(name: str, task: Any, path: Path, contexts: Any, reach: Reach | None) -> Iterator[Finding]:
@@ -29,11 +30,12 @@ def task_findings(name: str, task: Any, path: Path, contexts: Any, reach: Reach 
     """
     if name.startswith(RESERVED):
         yield _reserved(name, path)
-    yield from _context(task, path, contexts)
-    yield from duration_findings(task, path)
-    yield from retry_findings(task, path)
-    yield from duration_findings(fields(task, "approval"), (*path, "approval"), ("timeout",))
-    yield from matrix_findings(task, path)
+    if isinstance(task, dict) and not task.keys() <= _PLAIN:  # most tasks have nothing but these
+        yield from _context(task, path, contexts)
+        yield from duration_findings(task, path)
+        yield from retry_findings(task, path)
+        yield from duration_findings(fields(task, "approval"), (*path, "approval"), ("timeout",))
+        yield from matrix_findings(task, path)
     if reach is not None:
         yield from templates.findings(places.of_task(task, path), reach)
     seen: dict[str, int] = {}
