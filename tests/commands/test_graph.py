@@ -10,7 +10,7 @@ import pytest
 
 from tests.commands.terminal import ROOT, Terminal, on_a_terminal
 from xene.model import codec
-from xene.store import db, objects, runs
+from xene.store import db, fires, objects, runs
 
 STEPS = [{"name": "s", "run": "true"}]
 SHOP: dict[str, Any] = {
@@ -44,7 +44,7 @@ def shop(xene: Terminal) -> Terminal:
         )  # fmt: skip
         spec = codec.executable_spec(SHOP, "build")
         revision = objects.put_revision(conn, 1.0, spec)
-        runs.create_fire(conn, 2.0, "fire", "shop", "manual", {})
+        fires.create(conn, 2.0, "fire", "shop", "manual", {})
         runs.create(
             conn, 2.0, RUN, fire="fire", workflow="shop", pipeline="build", revision=revision, spec=spec,
             agent="local", trigger="manual", params={},
@@ -119,7 +119,7 @@ def test_colours_on_a_terminal_only(shop: Terminal) -> None:
 
 def test_a_timeline(shop: Terminal) -> None:
     out = shop("timeline", "shop/build", code=0).out
-    assert out.startswith("shop/build  ✗ Error") and "· fetch AgentLost\n" in out
+    assert out.startswith("shop/build  ✗ Error") and "· fetch  AgentLost\n" in out
     assert shop("timeline", RUN, "-o", "json", code=0).json == []
     assert "has not run yet" in shop("timeline", "shop/scan", code=4).err
 

@@ -27,7 +27,7 @@ PICTURE = """\
 ✓ test[unit,true]        ████████████                                  18s
 ✗ test[api,true]          ░░░░███████████████████✗                     30s
 ● report                                                ░░░░░████████▌ 13s
-· ship            WaitingForApproval              ░░░░░░░░░░░░░░░░░░░░ 33s
+◌ ship            WaitingForApproval              ░░░░░░░░░░░░░░░░░░░░ 33s
 · rollback        Omitted
 █ at work, ░ waiting, ✗ failed, bold: the longest way
 """

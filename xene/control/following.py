@@ -9,8 +9,11 @@ import os
 import sqlite3
 from typing import Mapping
 
+from xene.control.supplies import artifacts_for, wanted_names
+from xene.errors import Conflict, NotFound
 from xene.model import ids, phases
 from xene.model.pipeline_codec import pipeline_connectors_from_json
+from xene.model.workflow import FORBID
 from xene.plan.following import Verdict, judge, outcome_of
 from xene.store import fires, objects, pipelines, runs, wishes
 from xene.store.fires import Follower
@@ -18,6 +21,8 @@ from xene.store.fires import Follower
 PIPELINE = "pipeline"  # the trigger of such a run
 _NEVER = "ConnectorsNotMet"
 _GONE = "PipelineRemoved"
+_NO_ARTIFACTS = phases.ARTIFACT_MISSING
+_FORBIDDEN = "ConcurrencyForbidden"
 
 
 def follow(conn: sqlite3.Connection, now: float) -> bool:
@@ -52,16 +57,43 @@ def _carry_out(conn: sqlite3.Connection, now: float, follower: Follower, verdict
     if row is None:
         fires.skipped(conn, now, follower, _GONE, "the pipeline is no longer there")
         return True
-    if row.agent is None or row.phase != phases.SCHEDULED:
-        return False  # it waits until an agent can take it
-    create_run(conn, now, follower, row.agent)
+    if row.agent is None or row.phase != phases.SCHEDULED or not _is_archived(conn, follower):
+        return False  # it waits until an agent can take it, and until what it is handed over is here
+    try:
+        _create_run(conn, now, follower, row.agent)
+    except (NotFound, Conflict) as error:
+        fires.skipped(
+            conn, now, follower, _NO_ARTIFACTS if isinstance(error, NotFound) else _FORBIDDEN, error.message
+        )
     return True
 
 
-def create_run(conn: sqlite3.Connection, now: float, follower: Follower, agent: str) -> str:
-    """The run of a pipeline that follows; its id."""
+def _suppliers(conn: sqlite3.Connection, follower: Follower) -> dict[str, str]:
+    """The runs of the fire from which it takes artifacts, by pipeline."""
+    wanted = wanted_names(follower.needs)
+    found = {each.pipeline: each.run for each in fires.members(conn, follower.fire)}
+    return {pipeline: run for pipeline in wanted if (run := found.get(pipeline)) is not None}
+
+
+def _is_archived(conn: sqlite3.Connection, follower: Follower) -> bool:
+    """Whether all that it takes artifacts from has been brought here, as far as it can be had."""
+    statuses = runs.statuses(conn, _suppliers(conn, follower).values())
+    return all(status.archived for status in statuses)
+
+
+def _create_run(conn: sqlite3.Connection, now: float, follower: Follower, agent: str) -> str:
+    """The run of a pipeline that follows; its id. Raises NotFound (artifacts), Conflict (Forbid)."""
     run = ids.run_id(now, os.urandom(8))
     spec = objects.read_revision(conn, follower.revision)
+    other = runs.has_open(conn, follower.workflow, follower.pipeline)
+    if other is not None and runs.policy_of(spec) == FORBID:
+        raise Conflict(f"run {other} has not ended, and its concurrencyPolicy is Forbid")
+    suppliers, wanted = _suppliers(conn, follower), wanted_names(follower.needs)
+    laid = [
+        each
+        for pipeline, source in suppliers.items()
+        for each in artifacts_for(conn, [source], wanted[pipeline])
+    ]
     runs.create(
         conn,
         now,
@@ -74,6 +106,7 @@ def create_run(conn: sqlite3.Connection, now: float, follower: Follower, agent: 
         agent=agent,
         trigger=PIPELINE,
         params=follower.params,
+        artifacts=laid,
     )
     fires.followed(conn, follower.fire, follower.pipeline)
     wishes.make_room(conn, now, follower.workflow, follower.pipeline, run, runs.policy_of(spec))

@@ -24,6 +24,7 @@ __all__ = [
     "create",
     "end",
     "has_open",
+    "locked",
     "is_unsent",
     "laid",
     "log_of",
@@ -62,10 +63,11 @@ def create(
     `artifacts` are those of other runs that are laid into its workspace: what `store.artifacts.for_order` gave.
     """
     row = conn.execute(
-        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, agent, trigger, params,"
-        " artifacts, phase, phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, secrets, agent, trigger, params,"
+        " artifacts, phase, phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            run, fire, workflow, pipeline, revision, spec.get("size", 1), policy_of(spec), agent, trigger,
+            run, fire, workflow, pipeline, revision, spec.get("size", 1), policy_of(spec),
+            json.dumps(spec["pipeline"].get("secrets", {})), agent, trigger,
             json.dumps(dict(params)), _artifacts(artifacts), phases.QUEUED, now, now,
         ),
     )  # fmt: skip
@@ -119,6 +121,7 @@ class Open(NamedTuple):
     retry_attempt: int | None
     retry_start: str | None
     attempt: int
+    secrets: bool
     artifacts: str | None
 
 
@@ -139,6 +142,23 @@ def unsettled(conn: sqlite3.Connection, agent: str | None = None) -> list[Open]:
     """Runs that have not ended, or whose log or workspace is still on the agent; oldest first."""
     where, values = (_OPEN, ()) if agent is None else (_OPEN + " AND agent = ?", (agent,))
     return sorted(Open._make(row) for row in conn.execute(where, values))
+
+
+class Locked(NamedTuple):
+    """A run that has not ended and needs secrets: their names by environment variable."""
+
+    id: str
+    agent: str
+    attempt: int
+    secrets: Mapping[str, str]
+
+
+def locked(conn: sqlite3.Connection) -> list[Locked]:
+    """All runs that have not ended and need secrets."""
+    rows = conn.execute(
+        "SELECT id, agent, attempt, secrets FROM runs INDEXED BY runs_open WHERE ended = 0 AND secrets <> '{}'"
+    )
+    return [Locked(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
 
 
 def sent(conn: sqlite3.Connection, now: float, journal: str, ids: Iterable[str]) -> None:

@@ -64,7 +64,7 @@ CREATE TABLE runs (
   revision TEXT NOT NULL REFERENCES revisions (digest),
   size INTEGER NOT NULL, agent TEXT NOT NULL,
   trigger TEXT NOT NULL, slot REAL, params TEXT NOT NULL, artifacts TEXT, attempt INTEGER NOT NULL DEFAULT 1,
-  policy TEXT NOT NULL DEFAULT 'Queue',
+  policy TEXT NOT NULL DEFAULT 'Queue', secrets TEXT NOT NULL DEFAULT '{}',
   phase TEXT NOT NULL, last_known_phase TEXT, phase_since REAL NOT NULL,
   reason TEXT, message TEXT,
   created_at REAL NOT NULL, started_at REAL, finished_at REAL,

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from xene.model import phases
 from xene.model.units import format_age
-from xene.plan.drawing.graph import task_of
+from xene.plan.drawing.graph import phase_of, task_of
 from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Line, Span, columns, cut, padded
 from xene.plan.marks import MARKS
 
@@ -84,7 +84,7 @@ def rows(run: Json, needs: Needs, now: float) -> list[Row]:
     found = [
         Row(
             name,
-            task["phase"],
+            phase_of(task),
             task["reason"] or "",
             _ready(tasks, needs.get(task_of(name), ()), begin),
             _attempts(_tries(task)),

@@ -69,12 +69,13 @@ def states(tasks: Json | None) -> dict[str, State]:
         return {}
     done, total = _sums(tasks)
     return {
-        name: State(_phase(task), f"{done.get(name, 0)}/{total[name]}" if name in total else "")
+        name: State(phase_of(task), f"{done.get(name, 0)}/{total[name]}" if name in total else "")
         for name, task in tasks.items()
     }
 
 
-def _phase(task: Json) -> str:
+def phase_of(task: Json) -> str:
+    """The phase under which a task is shown: what waits for something is Queued."""
     waits = task["phase"] not in phases.ENDED and (task.get("reason") or "").startswith("Waiting")
     return phases.QUEUED if waits else str(task["phase"])
 
