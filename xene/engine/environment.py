@@ -10,9 +10,9 @@ import re
 from dataclasses import replace
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
-from xene.engine.expressions import ExpressionError, as_text, render, value
+from xene.engine.expressions import ExpressionError, as_text, has_template, render, value
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
-from xene.engine.scope import context_of, layered, of_run, of_task, shared_layers
+from xene.engine.scope import context_of, for_conditions, layered, of_task, shared_layers
 from xene.model.workflow import Container
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR")
@@ -61,12 +61,15 @@ def command(
 def container(run: RunProgress, task: TaskProgress) -> Optional[Container]:
     """The container in which the steps of a task run; None where they are bare. Raises ExpressionError.
 
-    There is one for each context of a run, so its image may name nothing that belongs to a task.
+    There is one for each context of a run, so its image may name nothing that changes from task to task.
     """
     found = context_of(run, task).container
     if found is None:
         return None
-    image = render(found.image, {name: values for name, values in of_run(run).items() if name != "tasks"})
+    if not has_template(found.image):
+        return found
+    scope = for_conditions(run, task)
+    image = render(found.image, {name: scope[name] for name in ("params", "env", "run", "agent")})
     if not _IMAGE.match(image):
         raise ExpressionError(f"the container's image, {image!r}, is the name of no image", 0)
     return replace(found, image=image)
