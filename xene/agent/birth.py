@@ -21,9 +21,10 @@ from xene.agent.daemon import COMPLAINTS_KEPT, Daemon
 from xene.agent.greeting import Successor
 from xene.agent.home import Home, write_whole
 from xene.agent.succession import clear_old_code
+from xene.agent.vault import Vault
 from xene.errors import XeneError
 
-_HANDED = ("--ready", "--lock", "--listener", "--client")  # options that name descriptors
+_HANDED = ("--ready", "--lock", "--listener", "--client", "--vault")  # options that name descriptors
 
 
 def run_daemon(home: Home, version: str, options: Mapping[str, str]) -> int:
@@ -43,7 +44,8 @@ def run_daemon(home: Home, version: str, options: Mapping[str, str]) -> int:
     _trim(home.log)
     try:
         listener = _inherit(options["--listener"]) if "--listener" in options else _listen()
-        daemon = Daemon(home, version, listener, umask, TETHER in options)
+        vault = Vault.receive(int(options["--vault"])) if "--vault" in options else Vault()
+        daemon = Daemon(home, version, listener, umask, TETHER in options, vault)
         own = process.look(os.getpid())
         start = own.process.start if own else 0
         write_whole(home.pid, f"{os.getpid()} {start} {version}\n".encode("ascii"))
@@ -55,7 +57,7 @@ def run_daemon(home: Home, version: str, options: Mapping[str, str]) -> int:
     _say(ready, "ready")
     code = _live(daemon, home, version, options)
     if code == 0 and daemon.successor is not None:
-        _hand_over(daemon.successor, lock, listener, options)
+        _hand_over(daemon.successor, daemon.vault, lock, listener, options)
     _leave(home, listener)
     return code
 
@@ -116,7 +118,9 @@ def _take_lock(home: Home) -> int:
     return -1
 
 
-def _hand_over(successor: Successor, lock: int, listener: socket.socket, options: Mapping[str, str]) -> None:
+def _hand_over(
+    successor: Successor, vault: Vault, lock: int, listener: socket.socket, options: Mapping[str, str]
+) -> None:
     """Become the newer code. Returns only where that cannot be started; the next attach starts a daemon then."""
     handed = {
         "--umask": options["--umask"],
@@ -124,6 +128,7 @@ def _hand_over(successor: Successor, lock: int, listener: socket.socket, options
         "--listener": str(listener.fileno()),
         "--client": str(successor.client.sock.fileno()),
         "--hello": json.dumps(successor.hello),
+        "--vault": str(vault.pass_on()),
     }
     argv: List[str] = [sys.executable, "-I", "-S", successor.code, "daemon"]
     for name in ("--home", "--state", "--agent", TETHER):

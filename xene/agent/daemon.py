@@ -27,6 +27,7 @@ from xene.agent.incoming import Incoming
 from xene.agent.journal import open_journal
 from xene.agent.ledger import Ledger
 from xene.agent.requests import Requests
+from xene.agent.vault import Vault
 from xene.agent.work import Work
 from xene.agent.workspace import Trash
 from xene.engine.clock import Clock
@@ -52,7 +53,16 @@ class Daemon:
     A tethered daemon serves one connection: when that ends it cancels what runs, and leaves nothing.
     """
 
-    def __init__(self, home: Home, version: str, listener: socket.socket, umask: int, tethered: bool) -> None:
+    def __init__(
+        self,
+        home: Home,
+        version: str,
+        listener: socket.socket,
+        umask: int,
+        tethered: bool,
+        vault: Optional[Vault] = None,
+    ) -> None:
+        self.vault = vault or Vault()
         self.home, self.version = home, version
         self.boot = boot_id()
         self.selector = selectors.DefaultSelector()
@@ -78,6 +88,7 @@ class Daemon:
             self._unwatch,
             Trash(home),
             os.path.join(home.code, version),
+            self.vault,
         )
         self.requests = Requests(self.ledger, self.work, self.record, self.clock, Incoming(home.incoming))
         self.greeting = Greeting(home, version, self.boot, journal, self.requests.epoch_holds)

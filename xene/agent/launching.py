@@ -12,6 +12,7 @@ from typing import Dict, Mapping, Optional
 from xene.agent.containers import Room
 from xene.agent.process import Launch
 from xene.agent.rooms import Rooms
+from xene.agent.secrecy import Secrecy
 from xene.agent.spares import Spares
 from xene.agent.workspace import RunDirectory, argv, working_directory, write_script
 from xene.engine.environment import INHERITED, command
@@ -22,10 +23,16 @@ class Launching:
     """`code` is the directory of the agent's own code; `incoming` that of artifacts from other pipelines."""
 
     def __init__(
-        self, code: str, incoming: str, user_env: Mapping[str, str], spares: Spares, rooms: Rooms
+        self,
+        code: str,
+        incoming: str,
+        user_env: Mapping[str, str],
+        spares: Spares,
+        secrecy: Secrecy,
+        rooms: Rooms,
     ) -> None:
         self._code, self._incoming, self._user_env, self._spares = code, incoming, user_env, spares
-        self._rooms = rooms
+        self._secrecy, self._rooms = secrecy, rooms
 
     def launch(
         self,
@@ -47,9 +54,12 @@ class Launching:
         places, base = home.places(step.seq, room is not None), home.base(step.seq)
         ready = command(run, task, step, places, self._user_env)
         where = working_directory(ready, places)
-        if room is not None:
-            return self._rooms.launch(room, ready, step.seq, home, log, where)
-        return Launch(base, log, where, argv(ready, base, where), ready.env)
+        ready = ready._replace(env={**ready.env, **self._secrecy.environment(run)})
+        if room is None:
+            launch = Launch(base, log, where, argv(ready, base, where), ready.env)
+        else:
+            launch = self._rooms.launch(room, ready, step.seq, home, log, where)
+        return launch._replace(output=self._secrecy.output(run, log))
 
     def _internal(
         self, run: RunProgress, task: TaskProgress, step: StepProgress, home: RunDirectory, log: str

@@ -16,6 +16,7 @@ import signal
 import time
 from typing import Iterable, Set, Tuple
 
+from xene.agent.process import MASKER
 from xene.engine.mask import Masker, Needles
 
 CHUNK = 65536  # bytes, what a pipe holds
@@ -24,6 +25,7 @@ _RETRY = 0.2  # seconds between two tries on a full disk; the step waits meanwhi
 _LAST_TRIES = 60.0  # seconds for which it tries after the step has ended
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGXFSZ, signal.SIGPIPE)
 _RESET = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+_PR_SET_NAME = 15
 _PR_SET_DUMPABLE = 4
 
 
@@ -86,6 +88,7 @@ def _become_masker(needles: Needles, reading: int, output: int, mask: Set[int]) 
     code = 1
     try:
         forbid_inspection()
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, MASKER.encode(), 0, 0, 0)
         os.setsid()
         os.chdir("/")
         signal.set_wakeup_fd(-1)

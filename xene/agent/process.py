@@ -34,18 +34,23 @@ echo "$code" >&9
 exit "$code"
 """
 
+MASKER = "xene-masker"  # how a process is called that writes a log for a step, and is no part of one
 _PR_SET_CHILD_SUBREAPER = 36
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
 class Launch(NamedTuple):
-    """One process to start. `base` begins the names of its files; `log` takes what it prints."""
+    """One process to start. `base` begins the names of its files; `log` takes what it prints.
+
+    `output` is a descriptor that takes it instead; whoever starts the process closes it.
+    """
 
     base: str
     log: str
     directory: str
     argv: Sequence[str]
     env: Mapping[str, str]
+    output: Optional[int] = None
 
 
 class Process(NamedTuple):
@@ -81,13 +86,15 @@ def become_subreaper() -> None:
 def start(launch: Launch, wrapper: str, umask: int) -> int:
     """Start it and return the pid of its wrapper. Raises OSError."""
     argv = ["sh", wrapper, launch.base, f"{umask:04o}", launch.directory, *launch.argv]
+    to_log = (os.POSIX_SPAWN_OPEN, 1, launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    out = to_log if launch.output is None else (os.POSIX_SPAWN_DUP2, launch.output, 1)
     return os.posix_spawn(
         "/bin/sh",
         argv,
         launch.env,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            out,
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
@@ -220,13 +227,22 @@ def members(mark: str, root: Optional[Process], place: str = "") -> Set[Process]
 
 def _stray(pid: int, place: str) -> bool:
     """Whether an orphan has cleared its environment, but not left `place`."""
-    if b"\0XENE_STEP_ID=" in _environment(pid):
+    if b"\0XENE_STEP_ID=" in _environment(pid) or is_masker(pid):
         return False
     try:
         links = ["cwd", *(f"fd/{name}" for name in os.listdir(f"/proc/{pid}/fd"))]
     except OSError:  # it has just ended, or is another user's
         return False
     return any(_below(f"/proc/{pid}/{link}", place) for link in links)
+
+
+def is_masker(pid: int) -> bool:
+    """Whether it only writes a log for a step, and ends when that does."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().rstrip("\n") == MASKER
+    except OSError:
+        return False
 
 
 def _below(link: str, place: str) -> bool:

@@ -44,6 +44,7 @@ class Requests:
             "cancel": self._cancel,
             "answer": self._answer,
             "retry": self._retry,
+            "unlock": self._unlock,
             "release": self._release,
             "follow": self._follow,
             "fetch": self._fetch,
@@ -151,6 +152,12 @@ class Requests:
             self._record(events.run_retried(time.time(), run.order.id, run.attempt + 1, again))
             self._work.begin_again(run.order.id)
         return None
+
+    def _unlock(self, _: Client, message: Dict[str, Any]) -> None:
+        """The values of a run's secrets; it may have been waiting for them since this daemon came up."""
+        run = self._ledger.runs.get(message["run"])
+        if run is not None and not run.ended and self._work.secrecy.lacks(run):
+            self._work.unlock(run, {str(name): str(value) for name, value in message["secrets"].items()})
 
     def _cancel(self, client: Client, message: Dict[str, Any]) -> None:
         run = self._ledger.runs.get(message["run"])

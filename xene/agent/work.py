@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Mapping, Optional
 
 from xene.agent import process
 from xene.agent.complaints import complain, complain_of_bug
@@ -20,9 +20,11 @@ from xene.agent.ledger import Ledger
 from xene.agent.process import WRAPPER
 from xene.agent.results import Result, result_of
 from xene.agent.rooms import Rooms, client_env
+from xene.agent.secrecy import LOST, Secrecy
 from xene.agent.spares import Spares
 from xene.agent.steps import TIMEOUT_CODE, End, Steps
 from xene.agent.sweeps import kill_all
+from xene.agent.vault import Vault
 from xene.agent.workspace import RunDirectory, Trash
 from xene.engine.advance import advance, done, ending
 from xene.engine.clock import Clock
@@ -33,6 +35,7 @@ from xene.engine.timers import next_due
 from xene.model import events, phases
 from xene.model.events import Event
 
+TOLD_PAUSE = 0.02  # seconds until it is looked again whether the maskers of a run have ended
 ROOM_PAUSE = 1.0  # seconds until a step that found no room (disk, processes, memory) is tried again
 SAID_MOST = 4000  # characters of an event's message
 
@@ -54,15 +57,17 @@ class Work:
         unwatch: Callable[[int], None],
         trash: Trash,
         code: str,
+        vault: Vault,
     ) -> None:
         self._home, self._ledger, self._record, self._clock = home, ledger, record, clock
         self._trash = trash
         self._touched: Dict[str, None] = {}
         self._directories: Dict[str, RunDirectory] = {}
         self._spares = Spares(os.path.join(home.path, "spare"))
+        self.secrecy = Secrecy(vault)
         user = user_environment()
         self._rooms = Rooms(home, umask, user["HOME"])
-        self._launching = Launching(code, home.incoming, user, self._spares, self._rooms)
+        self._launching = Launching(code, home.incoming, user, self._spares, self.secrecy, self._rooms)
         self._due: Dict[str, float] = {}  # runs in which something follows at a reading of CLOCK_BOOTTIME
         self._acts: List[Callable[[], None]] = []
         self._ends = Ends(home, self._is_open)
@@ -177,7 +182,11 @@ class Work:
             home = self.directory(run.order.id)
             room = self._rooms.of(run, task, step, home)
             launch = self._launching.launch(run, task, step, home, room)
-            self.steps.start(key, launch, grace_of(run, task, step), late, room)
+            try:
+                self.steps.start(key, launch, grace_of(run, task, step), late, room)
+            finally:
+                if launch.output is not None:
+                    os.close(launch.output)
         except ExpressionError as error:
             self._step_ended(End(key, None, phases.EXPRESSION_FAILED, error.message))
         except ContainerTrouble as error:
@@ -207,6 +216,7 @@ class Work:
         if end.reason is None or step.internal:
             contained = context_of(run, task).container is not None
             result = result_of(step, self.directory(run.order.id), contained, result)
+        result = self.secrecy.cleared(run, result)
         self._record(
             events.step_ended(
                 self._clock().at if end.at is None else end.at,
@@ -234,6 +244,7 @@ class Work:
     def begin_again(self, run: str) -> None:
         """An ended run is to be retried: what its directory was made of is looked at anew."""
         self._directories.pop(run, None)
+        self.hold(self._ledger.runs[run])
         self.touch(run)
 
     def open_runs(self) -> List[RunProgress]:
@@ -276,21 +287,48 @@ class Work:
         name = run.order.id
         if run.ended or name in self._ends:  # decided twice while the disk was full
             return None
-        if name not in self._recovered and process.children() <= self._own_children():
+        if name not in self._recovered and self._knows_all_children():
             return self._end(run)
         place, now = self.directory(name).path, self._clock().up
         return self._ends.begin(name, place, run.kill_asked, now, lambda: self._end(run), client_env(run))
 
-    def _own_children(self) -> set[int]:
-        return {live.pid for live in self.steps.live.values()}.union(self._ends.pids())
+    def _knows_all_children(self) -> bool:
+        own = {live.pid for live in self.steps.live.values()}.union(self._ends.pids())
+        return all(process.is_masker(pid) for pid in process.children() - own)
 
     def _is_open(self, name: str) -> bool:
         run = self._ledger.runs.get(name)
         return run is not None and not run.ended
 
     def _end(self, run: RunProgress) -> None:
+        """Record the end, once all that the steps said is in the logs."""
+        if not self.secrecy.is_told(run, self._logs(run)):
+            self._due[run.order.id] = self._clock().up + TOLD_PAUSE
+            return
+        self.secrecy.vault.forget(run.order.id)
         self._recovered.pop(run.order.id, None)
         self._record(ending(run, self._clock()))
+        self.touch(run.order.id)
+
+    def _logs(self, run: RunProgress) -> List[str]:
+        if not run.pipeline.secrets:
+            return []
+        home = self.directory(run.order.id)
+        return [
+            home.log(seq, task.name, step.spec.name, attempt)
+            for seq, (task, step, attempt) in run.by_seq.items()
+        ]
+
+    def hold(self, run: RunProgress) -> None:
+        """Record that a run waits for secrets that are not here, if it does."""
+        if not run.ended and run.held is None and self.secrecy.lacks(run):
+            self._record(events.run_held(self._clock().at, run.order.id, phases.SECRET_UNAVAILABLE, LOST))
+
+    def unlock(self, run: RunProgress, values: Mapping[str, str]) -> None:
+        """The secrets of a run are here."""
+        self.secrecy.vault.put(run.order.id, values)
+        if run.held is not None and not self.secrecy.lacks(run):
+            self._record(events.run_freed(self._clock().at, run.order.id))
         self.touch(run.order.id)
 
     # -- removal
@@ -314,6 +352,7 @@ class Work:
             if run.ended:
                 continue
             self._recovered[run.order.id] = None
+            self.hold(run)
             self.touch(run.order.id)
             for task in list(run.running.values()):
                 if task.running_step is not None:

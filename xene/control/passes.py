@@ -12,6 +12,7 @@ import time
 from typing import Any, Callable, Iterable, Mapping
 
 from xene.control import carrying, following, hearing, placing, telling, world
+from xene.control import safe as safes
 from xene.control.archive import Archive, Packed
 from xene.control.fetching import Fetching, Settled
 from xene.control.place import Place
@@ -113,21 +114,22 @@ class Control:
 
     def _pass_once(self) -> bool:
         now = time.time()
+        with self.state.snapshot() as conn:
+            safe = safes.look(self.place.home, conn, self.sessions.links)
         with self.state.transaction() as conn:
             if self.unplaced:
                 self._place(conn, now)
-            seen = world.read(conn, self.sessions.links)
-            if following.follow(conn, now):
-                seen = world.read(conn, self.sessions.links)
+            followed = following.follow(conn, now)
+            seen = world.read(conn, self.sessions.links, safe)
             decisions = dispatch.decide(seen.agents, seen.assigned, seen.held, seen.runs, seen.answers)
-            letters = telling.carry_out(conn, now, self.sessions, seen, decisions)
+            letters = telling.carry_out(conn, now, self.sessions, seen, decisions, safe)
             gone = [name for name in decisions.gone if telling.is_droppable(self.sessions, seen, name)]
         self.world = seen
         telling.send(self.sessions, self.archive, self.fetching, self.stowing, letters)
         for run, why in telling.orphans(seen):
             self.archive.settle(run, why)
             self.fetching.settle(run, why)
-        return bool(decisions.end or decisions.forget or decisions.void_holdings or gone)
+        return bool(followed or decisions.end or decisions.forget or decisions.void_holdings or gone)
 
     def _place(self, conn: Any, now: float) -> None:
         """Placement waits until agents that were never tried have been: else the first to answer gets it all."""

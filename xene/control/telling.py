@@ -10,6 +10,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from xene.control.archive import Archive
 from xene.control.fetching import Fetching
+from xene.control.safe import Safe
 from xene.control.sessions import Sessions
 from xene.control.stowing import Stowing
 from xene.control.world import World
@@ -33,7 +34,7 @@ class Letter(NamedTuple):
 
 
 def carry_out(
-    conn: sqlite3.Connection, now: float, sessions: Sessions, seen: World, decisions: Decisions
+    conn: sqlite3.Connection, now: float, sessions: Sessions, seen: World, decisions: Decisions, safe: Safe
 ) -> list[Letter]:
     """Store everything that was decided; give what is to be sent when it is on disk."""
     agents.unhold(conn, [(*_split(key), agent) for agent, key in decisions.void_holdings])
@@ -45,7 +46,7 @@ def carry_out(
         runs.released(conn, run)
     confirmed = {(held.agent, held.key): held.observed for held in seen.held} if decisions.orders else {}
     letters = [
-        _letter(conn, now, sessions.epoch, seen, confirmed, name, orders)
+        _letter(conn, now, sessions.epoch, seen, confirmed, name, orders, safe)
         for name, orders in decisions.orders.items()
     ]
     return letters + _farewells(conn, sessions, seen, decisions.gone)
@@ -59,6 +60,7 @@ def _letter(
     confirmed: Mapping[tuple[str, str], str | None],
     name: str,
     orders: Orders,
+    safe: Safe,
 ) -> Letter:
     """One agent's orders as messages, in the order in which they hold: assign, starts, ..., releases."""
     out: list[Message] = []
@@ -68,7 +70,11 @@ def _letter(
         out.append(messages.assign(epoch, wanted, orders.assign.capacity, missing))
     if orders.starts:
         runs.sent(conn, now, str(seen.rows[name].journal), orders.starts)
-        out += [messages.start(epoch, order.to_json()) for order in runs.orders(conn, orders.starts)]
+        out += [
+            messages.start(epoch, order.to_json(), safe.values.get(order.id))
+            for order in runs.orders(conn, orders.starts)
+        ]
+    out += [messages.unlock(epoch, each.run, safe.values[each.run]) for each in orders.unlocks]
     out += [messages.retry(epoch, each.run, each.attempt, each.start) for each in orders.retries]
     out += [
         messages.answer(epoch, each.run, each.task, each.approved, each.message) for each in orders.answers

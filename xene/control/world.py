@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from xene.control.safe import Safe
 from xene.control.sessions import Link
 from xene.model import phases
 from xene.plan.orders import AgentView, Answer, Assigned, Held, Orders, Retry, RunView
@@ -23,8 +24,8 @@ class World(NamedTuple):
     answers: list[Answer]
 
 
-def read(conn: sqlite3.Connection, links: dict[str, Link]) -> World:
-    """All of it, from an open transaction or snapshot."""
+def read(conn: sqlite3.Connection, links: dict[str, Link], safe: Safe | None = None) -> World:
+    """All of it, from an open transaction or snapshot. `safe` has the secrets that are at hand."""
     rows = {row.name: row for row in agents.every(conn)}
     return World(
         rows,
@@ -38,7 +39,7 @@ def read(conn: sqlite3.Connection, links: dict[str, Link]) -> World:
             Held(f"{row.workflow}/{row.pipeline}", row.agent, row.observed_revision)
             for row in agents.holdings(conn)
         ],
-        [run_view(row) for row in runs.unsettled(conn)],
+        [run_view(row, safe) for row in runs.unsettled(conn)],
         [Answer(*row) for row in wishes.answers(conn)],
     )
 
@@ -51,7 +52,7 @@ def _agent(row: Agent, link: Link | None) -> AgentView:
     return AgentView(row.name, link.up, row.journal, row.leaving, capacity, link.caught_up, link.told, stowed)
 
 
-def run_view(row: runs.Open) -> RunView:
+def run_view(row: runs.Open, safe: Safe | None = None) -> RunView:
     """A run that control is not done with."""
     return RunView(
         id=row.id,
@@ -71,5 +72,8 @@ def run_view(row: runs.Open) -> RunView:
         attempt=row.attempt,
         policy=row.policy,
         wish_reason=row.wish_reason or phases.CANCELLED,
+        secrets=bool(row.secrets),
+        unlocked=safe is not None and row.id in safe.values,
+        missing=safe.missing.get(row.id, "") if safe is not None else "",
         retry=None if row.retry_attempt is None else Retry(row.id, row.retry_attempt, row.retry_start),
     )

@@ -139,9 +139,7 @@ class _Pipeline:
         yield from work_dir_findings(context, path)
         yield from container_findings(context, path)
         if self.has_templates:
-            yield from templates.findings(
-                places.of(context, places.CONTEXT, path), Reach(self.params, "a context")
-            )
+            yield from templates.findings(places.of_context(context, path), Reach(self.params, "a context"))
 
     def _task(self, name: str, task: Any, group: str, needs: list[connectors.Need]) -> Iterator[Finding]:
         path = (*self.path, group, name)

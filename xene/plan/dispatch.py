@@ -27,6 +27,7 @@ from xene.plan.orders import (
     Held,
     Orders,
     RunView,
+    Unlock,
 )
 from xene.plan.recovery import Lost
 
@@ -143,6 +144,7 @@ def _orders(world: _World, agent: AgentView) -> Orders:
     return Orders(
         _assignment(world, agent),
         starts,
+        tuple(Unlock(run.id, run.attempt) for run in mine if run.unlocked and not run.ended and run.known),
         tuple(run.retry for run in mine if run.retry is not None and run.ended and run.archived),
         tuple(each for run in mine if not run.ended for each in world.answers.get(run.id, ())),
         _cancels(mine, agent.caught_up),
@@ -190,7 +192,7 @@ def _is_to_start(world: _World, agent: AgentView, run: RunView) -> bool:
     Only once all that the agent has journalled is stored: a state restored from a copy may hold a run as unsent
     that this agent has had and forgotten, and would take for a new one.
     """
-    if run.ended or run.known or not agent.caught_up:
+    if run.ended or run.known or not agent.caught_up or (run.secrets and not run.unlocked):
         return False
     if run.sent_journal is not None:
         return run.sent_journal == agent.journal
@@ -221,6 +223,8 @@ def _ended_by_control(world: _World, run: RunView) -> Lost | None:
     if run.wish is not None:
         reason = phases.KILLED if run.wish == KILL else run.wish_reason
         return Lost(run.id, reason, "it ended before it was sent")
+    if run.missing:
+        return Lost(run.id, phases.SECRET_MISSING, run.missing)
     agent = world.agents.get(run.agent)
     if (agent is None or agent.leaving) and run.key not in world.assigned:
         why = "was removed before the run was sent, and its pipeline is not scheduled elsewhere"

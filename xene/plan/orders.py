@@ -52,6 +52,13 @@ class Answer(NamedTuple):
     at: float
 
 
+class Unlock(NamedTuple):
+    """A run whose agent is given the values of its secrets, after each attempt and on each connection anew."""
+
+    run: str
+    attempt: int
+
+
 class Collect(NamedTuple):
     """An ended run whose logs are to be fetched, after each attempt."""
 
@@ -68,6 +75,7 @@ class Orders:
 
     assign: Assignment | None = None
     starts: tuple[str, ...] = ()
+    unlocks: tuple[Unlock, ...] = ()
     retries: tuple[Retry, ...] = ()
     answers: tuple[Answer, ...] = ()
     cancels: tuple[Cancel, ...] = ()
@@ -84,6 +92,7 @@ class Orders:
         return Orders(
             more.assign or self.assign,
             self.starts + more.starts,
+            self.unlocks + more.unlocks,
             self.retries + more.retries,
             self.answers + more.answers,
             self.cancels + more.cancels,
@@ -98,6 +107,7 @@ class Orders:
         return Orders(
             None if self.assign == told.assign else self.assign,
             _without(self.starts, told.starts),
+            _without(self.unlocks, told.unlocks),
             _without(self.retries, told.retries),
             _without(self.answers, told.answers),
             _without(self.cancels, told.cancels),
@@ -175,4 +185,7 @@ class RunView(NamedTuple):
     policy: str = ALLOW
     wish_reason: str = phases.CANCELLED
     retry: Retry | None = None
+    secrets: bool = False
+    unlocked: bool = False
+    missing: str = ""
     lays: bool = False

@@ -24,9 +24,9 @@ __all__ = [
     "create",
     "end",
     "has_open",
-    "locked",
     "is_unsent",
     "laid",
+    "locked",
     "log_of",
     "log_settled",
     "lost_sight",
@@ -133,7 +133,7 @@ _OPEN = (
     " AND n.seq > r.seq AND n.ended = 1)"
     " OR NOT EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = r.workflow AND p.name = r.pipeline)),"
     " policy, wish_reason, retry_attempt, retry_start, attempt,"
-    " CASE WHEN ended THEN NULL ELSE artifacts END"
+    " secrets <> '{}', CASE WHEN ended THEN NULL ELSE artifacts END"
     " FROM runs r INDEXED BY runs_unsettled WHERE settled = 0"
 )
 

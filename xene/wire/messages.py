@@ -7,7 +7,8 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | hello        | role (control or reader), version, journal (uuid or null), after (n of the last event stored) |
 | assign       | all {WORKFLOW/PIPELINE: revision}: the whole set that belongs to this agent; capacity;      |
 |              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes                  |
-| start        | order (RunOrder)                                       idempotent by the run's id          |
+| start        | order (RunOrder), secrets {VARIABLE: value}            idempotent by the run's id          |
+| unlock       | run, secrets                         the values again, for an agent that may have lost them |
 | cancel       | run, kill, reason (Cancelled, Replaced)                idempotent                          |
 | answer       | run, task, approved, message                           to an approval that is asked for    |
 | retry        | run, attempt, start (a task, or null)                  idempotent by the attempt           |
@@ -62,8 +63,12 @@ def assign(
     }
 
 
-def start(epoch: int, order: Mapping[str, Any]) -> Message:
-    return {"type": "start", "epoch": epoch, "order": order}
+def start(epoch: int, order: Mapping[str, Any], secrets: Optional[Mapping[str, str]] = None) -> Message:
+    return {"type": "start", "epoch": epoch, "order": order, "secrets": dict(secrets or {})}
+
+
+def unlock(epoch: int, run: str, secrets: Mapping[str, str]) -> Message:
+    return {"type": "unlock", "epoch": epoch, "run": run, "secrets": dict(secrets)}
 
 
 def cancel(epoch: int, run: str, kill: bool, reason: str = phases.CANCELLED) -> Message:
