@@ -116,6 +116,9 @@ class Requests:
         self._replace_others(order)
         self._record(accepted)
         self._incoming.taken(run)
+        if message.get("secrets"):
+            self._work.unlock(self._ledger.runs[run], _texts(message["secrets"]))
+        self._work.hold(self._ledger.runs[run])
         self._work.touch(run)
 
     def _replace_others(self, order: Mapping[str, Any]) -> None:
@@ -157,7 +160,7 @@ class Requests:
         """The values of a run's secrets; it may have been waiting for them since this daemon came up."""
         run = self._ledger.runs.get(message["run"])
         if run is not None and not run.ended and self._work.secrecy.lacks(run):
-            self._work.unlock(run, {str(name): str(value) for name, value in message["secrets"].items()})
+            self._work.unlock(run, _texts(message["secrets"]))
 
     def _cancel(self, client: Client, message: Dict[str, Any]) -> None:
         run = self._ledger.runs.get(message["run"])
@@ -222,6 +225,10 @@ def needed(ledger: Ledger) -> Set[str]:
 
 def _laid(run: RunProgress) -> Set[str]:
     return {str(each.get("sha256")) for each in run.order.artifacts}
+
+
+def _texts(values: Mapping[str, Any]) -> Dict[str, str]:
+    return {str(name): str(value) for name, value in values.items()}
 
 
 def _request(message: Mapping[str, Any]) -> Optional[int]:

@@ -31,12 +31,12 @@ def run_file(call: Call, path: str, pipeline: str | None, params: Mapping[str, s
     from xene.control import spot
 
     repository = load(call, path)
-    orders = spot.orders(repository.entries, pipeline, params, time.time())
+    batch = spot.orders(repository.entries, pipeline, params, time.time(), call.home)
     begun = call.spot or spot.begin()
-    show = None if call.quiet else follow.show(call, {order.id: order.pipeline for order in orders})
+    show = None if call.quiet else follow.show(call, batch.pipelines)
     watcher = None if show is None else spot.Watcher(show.moved, show.said, show.print)
     try:
-        runs = spot.carry_out(begun, orders, watcher)
+        runs = spot.carry_out(begun, batch, watcher)
     finally:
         if show is not None:
             show.close()

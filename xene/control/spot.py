@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xene.engine.progress import RunProgress
     from xene.manifest.entries import Entry
     from xene.model.run import RunOrder
+    from xene.model.workflow import PipelineConnector
     from xene.wire.frames import Message
 
 EPOCH = 1
@@ -33,6 +34,26 @@ class Spot(NamedTuple):
 
     channel: local.LocalChannel
     version: str
+
+
+class Waiting(NamedTuple):
+    """A pipeline of the file that starts when others have ended."""
+
+    order: RunOrder
+    needs: tuple[PipelineConnector, ...]
+
+
+class Batch(NamedTuple):
+    """What a file asks for: runs to start at once, and those that follow; values of secrets by run."""
+
+    now: list[RunOrder]
+    later: list[Waiting]
+    secrets: Mapping[str, Mapping[str, str]]
+
+    @property
+    def pipelines(self) -> dict[str, str]:
+        """The pipeline of each run, by id."""
+        return {order.id: order.pipeline for order in [*self.now, *(each.order for each in self.later)]}
 
 
 class Watcher(NamedTuple):
@@ -77,12 +98,16 @@ def _home() -> str:
 
 
 def orders(
-    entries: Sequence[Entry], pipeline: str | None, given: Mapping[str, object], now: float
-) -> list[RunOrder]:
-    """The runs that a file asks for. Raises Usage where it holds no workflow, or more than one."""
+    entries: Sequence[Entry], pipeline: str | None, given: Mapping[str, object], now: float, home: str
+) -> Batch:
+    """The runs that a file asks for. Raises Usage where it holds no workflow, or more than one; SecretMissing.
+
+    `home` is $XENE_HOME, where the values of the file's Secrets may come from.
+    """
     import json
 
     from xene.model import codec, ids
+    from xene.model.pipeline_codec import pipeline_connectors_from_json
     from xene.model.run import RunOrder
     from xene.plan import fires
 
@@ -95,8 +120,10 @@ def orders(
     data = json.loads(found[0].text)
     workflow = codec.workflow_from_json(data)
     declared = {name: one.params for name, one in workflow.pipelines.items()}
-    made = []
-    for start in fires.starts(workflow.name, declared, pipeline, given):
+    needing = {name for name, one in workflow.pipelines.items() if one.needs}
+    made: list[RunOrder] = []
+    later: list[Waiting] = []
+    for start in fires.starts(workflow.name, declared, pipeline, given, needing):
         spec = codec.executable_spec(data, start.pipeline)
         order = RunOrder(
             id=ids.run_id(now, os.urandom(8)),
@@ -105,17 +132,37 @@ def orders(
             revision=codec.digest(spec),
             spec=spec,
             params=start.params,
-            trigger="manual",
+            trigger="pipeline" if start.follows else "manual",
             created_at=now,
             agent="local",
             agent_env={},
             agent_labels={},
         )
-        made.append(order)
-    return made
+        if start.follows:
+            needs = data["spec"]["pipelines"][start.pipeline]["needs"]
+            later.append(Waiting(order, pipeline_connectors_from_json(needs)))
+        else:
+            made.append(order)
+    return Batch(made, later, _secrets(entries, [*made, *(each.order for each in later)], home))
 
 
-def carry_out(spot: Spot, wanted: Sequence[RunOrder], watcher: Watcher | None) -> list[dict[str, Any]]:
+def _secrets(entries: Sequence[Entry], wanted: Sequence[RunOrder], home: str) -> dict[str, Mapping[str, str]]:
+    """The values that these runs need, from the Secrets of the file. Raises SecretMissing, NotTrusted."""
+    names = {order.id: order.spec["pipeline"].get("secrets", {}) for order in wanted}
+    if not any(names.values()):
+        return {}
+    import json
+
+    from xene.control.safe import values_of
+    from xene.control.settings import sources
+    from xene.model.codec import secret_from_json
+
+    known = {each.name: secret_from_json(json.loads(each.text)) for each in entries if each.kind == "Secret"}
+    source = sources(home)
+    return {run: values_of(source, variables, known) for run, variables in names.items() if variables}
+
+
+def carry_out(spot: Spot, wanted: Batch, watcher: Watcher | None) -> list[dict[str, Any]]:
     """Run them to their end; the JSON of each. The first Ctrl-C cancels, a second one kills."""
     driving = _Driving(spot, wanted, watcher)
     asked = 0
@@ -131,27 +178,59 @@ def carry_out(spot: Spot, wanted: Sequence[RunOrder], watcher: Watcher | None) -
 class _Driving:
     """One conversation with the tethered agent."""
 
-    def __init__(self, spot: Spot, wanted: Sequence[RunOrder], watcher: Watcher | None) -> None:
+    def __init__(self, spot: Spot, wanted: Batch, watcher: Watcher | None) -> None:
         from xene.wire import frames, messages
 
         self._channel = spot.channel.ready()
         self._decoder = frames.Decoder()
         self._watcher = watcher
-        self._orders = {order.id: order for order in wanted}
+        self._orders: dict[str, RunOrder] = {}
+        self._later = list(wanted.later)
+        self._secrets = wanted.secrets
+        self._skipped: set[str] = set()
+        self._cancelled = False
         self._runs: dict[str, RunProgress] = {}
         self._moved: dict[str, None] = {}
         self._followed: set[str] = set()
         self._shown_at = 0.0
-        self._fire = wanted[0].id
+        self._fire = (wanted.now or [each.order for each in wanted.later])[0].id
         self._say(messages.hello_from_control(EPOCH, "control", spot.version, None, 0))
-        for number, order in enumerate(wanted):
-            self._say(messages.start(EPOCH, order.to_json()))
-            if watcher is not None:
-                self._say(messages.follow(EPOCH, number, order.id, live=True))
+        for order in wanted.now:
+            self._start(order)
+
+    def _start(self, order: RunOrder) -> None:
+        from xene.wire import messages
+
+        number = len(self._orders)
+        self._orders[order.id] = order
+        self._say(messages.start(EPOCH, order.to_json(), self._secrets.get(order.id)))
+        if self._watcher is not None:
+            self._say(messages.follow(EPOCH, number, order.id, live=True))
+
+    def _follow_up(self) -> None:
+        """Start the pipelines whose needs have ended as they want; give up those that never will."""
+        from xene.plan.following import judge, outcome_of
+
+        outcomes: dict[str, str | None] = dict.fromkeys(self._skipped, "skipped")
+        for run in self._runs.values():
+            outcomes[run.order.pipeline] = outcome_of(run.phase, run.reason, run.ended)
+        for each in list(self._later):
+            verdict = judge(each.needs, outcomes)
+            if verdict.skip or self._cancelled:
+                self._later.remove(each)
+                self._skipped.add(each.order.pipeline)
+                why = verdict.skip or "the run was cancelled"
+                self._tell(f"{each.order.workflow}/{each.order.pipeline} gets no run: {why}")
+                return self._follow_up()
+            if verdict.starts:
+                self._later.remove(each)
+                self._start(each.order)
 
     @property
     def finished(self) -> bool:
         """Whether every run has ended and every log was seen."""
+        if self._later:
+            return False
         ended = len(self._runs) == len(self._orders) and all(run.ended for run in self._runs.values())
         return ended and (self._watcher is None or len(self._followed) == len(self._orders))
 
@@ -164,6 +243,8 @@ class _Driving:
             )
         for message, blob in self._decoder.feed(data):
             self._hear(message, blob)
+        if self._later:
+            self._follow_up()
         self._show(time.monotonic())
 
     def _hear(self, message: Message, blob: bytes) -> None:
@@ -196,15 +277,19 @@ class _Driving:
             self._moved.clear()
             self._shown_at = now
 
+    def _tell(self, text: str) -> None:
+        if self._watcher is not None and self._watcher.told is not None:
+            self._watcher.told(text)
+        else:
+            print(f"\n{text}", file=sys.stderr, flush=True)
+
     def cancel(self, kill: bool) -> None:
         """Tell the agent; it goes on to say how the runs end."""
         from xene.wire import messages
 
+        self._cancelled = True
         word = "killing it" if kill else "cancelling; Ctrl-C again kills"
-        if self._watcher is not None and self._watcher.told is not None:
-            self._watcher.told(word)
-        else:
-            print(f"\n{word}", file=sys.stderr, flush=True)
+        self._tell(word)
         for run in self._orders:
             self._say(messages.cancel(EPOCH, run, kill))
 
@@ -254,7 +339,7 @@ def run_json(run: RunProgress, fire: str) -> dict[str, Any]:
         "slot": None,
         "params": dict(order.params),
         "revision": order.revision,
-        "attempt": 1,
+        "attempt": run.attempt,
         "log": "gone" if run.ended else None,
         "createdAt": instant(order.created_at),
         "startedAt": instant(run.started_at),

@@ -10,9 +10,9 @@ import re
 from dataclasses import replace
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
-from xene.engine.expressions import ExpressionError, as_text, has_template, render, value
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
 from xene.engine.scope import context_of, for_conditions, layered, of_task, shared_layers
+from xene.engine.texts import ExpressionError, as_text, has_template, render, value
 from xene.model.workflow import Container
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, List, Match, NamedTuple, Tuple
 
-from xene.engine.tree import MAX_LENGTH, WORD, ExpressionError, written_text
+from xene.engine.texts import ExpressionError
+from xene.engine.tree import MAX_LENGTH, WORD, written_text
 
 OPEN, CLOSE = "${{", "}}"
 SMALLEST, LARGEST = -(2**63), 2**63 - 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from xene.engine.expressions import OPEN
+from xene.engine.texts import OPEN
 from xene.manifest import connectors, graph, places, templates
 from xene.manifest.containers import container_findings
 from xene.manifest.durations import duration_findings

@@ -13,7 +13,7 @@ from typing import Any, Iterable, Iterator
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
-from xene.engine.expressions import OPEN
+from xene.engine.texts import OPEN
 from xene.manifest import later, schema, shapes, syntax
 from xene.manifest.agents import agent_findings
 from xene.manifest.checks import workflow_findings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
-from xene.engine.expressions import OPEN
+from xene.engine.texts import OPEN
 from xene.manifest import places, templates
 from xene.manifest.durations import duration_findings
 from xene.manifest.findings import Finding, Path
