@@ -468,6 +468,14 @@ def test_orphans_are_reaped(bench: Bench) -> None:
     until(all_gone, "no zombie is left")
 
 
+def test_the_entry_of_a_step_is_known(bench: Bench) -> None:
+    bench.start(1, "touch ready; (sleep 1001 &); sleep 1002")
+    until((bench.workspace / "ready").exists, "the step runs")
+    until(lambda: sleepers(bench) == 2, "all of it runs")
+    entries = [one for one in bench.tree(1).find() if inside.is_entry(one)]
+    assert [told_by(one.pid, "cmdline").startswith("sh\0-c\0trap") for one in entries] == [True]
+
+
 # -- where /proc hides what is inside
 
 

@@ -43,6 +43,30 @@ def test_what_was_missed_is_asked_later_and_what_began_later_never() -> None:
         child.wait()
 
 
+def test_a_command_that_comes_after_the_first_signal_is_asked_with_all_that_it_has_started() -> None:
+    """The shell around it outlives SIGTERM, and starts it all the same."""
+    first, shell = sleeper()
+    world = {shell}
+    sent: list[tuple[set[Process], int]] = []
+    commands: set[Process] = set()
+    stopping = Stopping(
+        lambda: world, 3600.0, now(), lambda some, number: sent.append((some, number)), commands.__contains__
+    )
+    stopping.step(now())
+    (second, command), (third, child) = sleeper(), sleeper()
+    commands.add(command)
+    world = {shell, command, child}
+    stopping.step(now())
+    fourth, handlers = sleeper()
+    world = {shell, command, child, handlers}
+    stopping.step(now())
+    asked = [some for some, number in sent if number == signal.SIGTERM and some]
+    assert asked == [{shell}, {command, child}]
+    for one in (first, second, third, fourth):
+        one.kill()
+        one.wait()
+
+
 def test_within_one_tick_the_pid_decides() -> None:
     then = Moment(tick=100, newest=50)
     assert process.began_before(Process(99, 99), then)

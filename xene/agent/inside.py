@@ -151,6 +151,15 @@ def marked(lines: List[str]) -> Set[Process]:
     return {Process(-pid, world[pid][1]) for pid in found}
 
 
+def is_entry(one: Process) -> bool:
+    """Whether it is the first process of a step inside: its parent is in another pid namespace."""
+    above = process.parent(one) if one.pid > 0 else 0
+    try:
+        return above > 0 and os.readlink(f"/proc/{one.pid}/ns/pid") != os.readlink(f"/proc/{above}/ns/pid")
+    except OSError:  # gone, or another user's
+        return False
+
+
 def _elsewhere(pid: int) -> bool:
     """Whether a process is in another pid namespace than this one."""
     try:

@@ -177,6 +177,12 @@ def look(pid: int) -> Optional[Seen]:
         return None
 
 
+def parent(process: Process) -> int:
+    """The pid of its parent; 0 where it is gone, or its parent is out of sight."""
+    seen = look(process.pid)
+    return seen.parent if seen is not None and seen.process == process else 0
+
+
 def _parse_stat(text: bytes) -> Optional[Seen]:
     head, _, tail = text.rpartition(b")")
     fields = tail.split()

@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from xene.agent import containers, process
 from xene.agent.containers import Room
-from xene.agent.inside import Tree
+from xene.agent.inside import Tree, is_entry
 from xene.agent.process import Launch, Process
 from xene.agent.stopping import Stopping
 from xene.model import phases
@@ -255,8 +255,10 @@ class Steps:
 
 def _stopping(live: Live, root: Optional[Process], grace: float, now: float) -> Stopping:
     """The end of its whole tree, also of what of it is inside a container."""
-    room = live.room
+    room, wrapper = live.room, root.pid if root else live.pid
     if room is None:
-        return Stopping(lambda: process.members(live.mark, root), grace, now)
+        find = lambda: process.members(live.mark, root)  # noqa: E731
+        return Stopping(find, grace, now, is_command=lambda one: process.parent(one) == wrapper)
     tree = Tree(live.mark, root, room.engine, room.name, live.base + ".inside", room.env)
-    return Stopping(tree.find, grace, now, tree.send)
+    is_command = lambda one: process.parent(one) == wrapper or is_entry(one)  # noqa: E731
+    return Stopping(tree.find, grace, now, tree.send, is_command)

@@ -4,7 +4,8 @@ One `Stopping` is one tree on its way out. The daemon calls `step` when `next_at
 when /proc has shown nothing of the tree twice: a process in the middle of an exec shows no environment.
 
 SIGTERM comes once. What was missed at the first look gets it later, but not what started afterwards: a handler that
-cleans up may call programs, and has the whole grace period for it.
+cleans up may call programs, and has the whole grace period for it. Only where the command itself came later than
+the first SIGTERM, which the shell around it outlives, all that is there by then gets it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ STUBBORN_AFTER = 10.0  # seconds
 class Stopping:
     """`find` gives what is left of the tree, `send` signals it; `grace` is in seconds, 0 kills at once.
 
-    Times are CLOCK_BOOTTIME.
+    `is_command` knows what a shell of ours has started. Times are CLOCK_BOOTTIME.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class Stopping:
         grace: float,
         now: float,
         send: Callable[[Set[Process], int], None] = process.send,
+        is_command: Callable[[Process], bool] = lambda _: False,
     ) -> None:
-        self._find, self._send = find, send
+        self._find, self._send, self._is_command = find, send, is_command
         self._pause = FIRST_LOOK
         self.kill_at = now + grace
         self.next_at = now
         self._asked: Set[Process] = set()
-        self._began: Optional[Moment] = None  # just before the first SIGTERM
+        self._began: Optional[Moment] = None  # just before the first SIGTERM, or that of the command
         self._nothing = False  # the last look found nothing
 
     def hasten(self, now: float) -> None:
@@ -67,8 +69,9 @@ class Stopping:
         return False
 
     def _ask(self, fresh: Set[Process]) -> None:
-        began = self._began = self._began or process.moment()
-        missed = {one for one in fresh if process.began_before(one, began)}
+        if self._began is None or any(self._is_command(one) for one in fresh):
+            self._began = process.moment()
+        missed = {one for one in fresh if process.began_before(one, self._began)}
         self._send(missed, signal.SIGTERM)
         self._send(missed, signal.SIGCONT)
         self._asked |= fresh
