@@ -125,6 +125,28 @@ def test_an_image_that_may_not_be_pulled(xene: Terminal, podman: Podman) -> None
     assert "exitCode" not in step or step["exitCode"] is None
 
 
+SECRET = (
+    HEAD
+    + """\
+    p:
+      secrets: {TOKEN: token}
+      contexts: {box: {container: {image: 'IMAGE', network: none}}}
+      tasks: {t: {context: box, steps: [{name: s, run: 'echo "it is $TOKEN."; [ ${#TOKEN} = 15 ]'}]}}
+---
+apiVersion: xene/v1
+kind: Secret
+metadata: {name: token}
+spec: {env: THE_TOKEN}
+"""
+)
+
+
+def test_a_secret_comes_in_and_does_not_come_out(xene: Terminal, podman: Podman) -> None:
+    (xene.cwd / "secret.yaml").write_text(SECRET.replace("IMAGE", podman.image))
+    ended = xene("run", "secret.yaml", code=0, THE_TOKEN="s3cr3t-in-a-box")
+    assert "it is ***." in ended.err and "s3cr3t" not in ended.err
+
+
 @pytest.fixture(scope="module", params=["local", "ssh"])
 def applied(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, podman: Podman

@@ -158,6 +158,14 @@ def test_cancel_and_kill_end_the_container(probe: Probe, podman: Podman, kill: b
     assert os.path.exists(os.path.join(workspace(probe, run), "words")) != kill
 
 
+def test_cancel_just_after_the_start_does_not_wait_for_the_grace_period(probe: Probe, podman: Podman) -> None:
+    for _ in range(3):
+        run = probe.start(inside(podman, ENDLESS, gracePeriod="1h"))
+        probe.wait(lambda run=run: any(e["type"] == "step.started" and e["run"] == run for e in probe.events))
+        probe.say(messages.cancel(probe.epoch, run, kill=False))
+        assert first_step(probe, run)["reason"] == "Cancelled"
+
+
 def test_cancel_while_the_image_is_pulled(probe: Probe, podman: Podman, tmp_path: Path) -> None:
     slow = tmp_path / "podman"
     slow.write_text(
