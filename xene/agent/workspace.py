@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -111,15 +112,19 @@ def find_program(name: str, env: Dict[str, str], directory: str) -> str:
 def read_output(path: str, limit: int) -> Optional[bytes]:
     """What a step wrote to `$XENE_OUTPUT`, one byte beyond `limit` at the most; None where it wrote nothing.
 
-    Raises OSError, also where it is no plain file: root in a container can make anything.
+    Raises OSError; ValueError where it is no plain file: root in a container can make anything.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("what the step left as $XENE_OUTPUT is a link, and not a file") from None
+        raise
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path} is not a plain file any more")
+            raise ValueError("what the step left as $XENE_OUTPUT is not a file")
         return file.read(limit + 1) or None
 
 

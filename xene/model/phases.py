@@ -62,6 +62,7 @@ CONTAINER_LOST = "ContainerLost"  # it was removed, or ended, while the run went
 WAITING_FOR_CAPACITY = "WaitingForCapacity"
 WAITING_FOR_APPROVAL = "WaitingForApproval"
 WAITING_FOR_RETRY = "WaitingForRetry"
+WAITING_FOR_ARTIFACTS = "WaitingForArtifacts"  # those of other runs have not reached its agent
 WAITING_FOR_RUN = "WaitingForRun"  # an earlier run of its pipeline has not ended
 
 # Reasons of pipelines
