@@ -1,4 +1,4 @@
-"""The complete manifests of the pages that explain the language: each is applied and run, and does what its page says.
+"""The complete manifests of the pages that explain the language: each is run, and does what its page says.
 
 That they are valid is shown by `test_docs.py`, with all others.
 """
@@ -124,6 +124,23 @@ def test_approvals(answer: str, code: int, end: str, host: Terminal) -> None:
     found = host("get", "runs", run, "-o", "json", code=0).json
     assert ends(found)["apply"] == end and ends(found)["tell"] == "Success"
     assert host(answer, run, "apply", code=7).err
+
+
+def test_who_waits_for_whom_and_what_is_asked_again(host: Terminal) -> None:
+    host("apply", "approvals.yaml", code=0)
+    first = host("run", "schema", code=0).out.strip()
+    until(lambda: _waits(host, first), "it asks")
+    host("reject", first, "apply", code=0)
+    host("wait", first, code=1)
+    assert "Rejected" in host("get", "runs", first).out
+    host("retry", first, code=0)
+    until(lambda: _waits(host, first), "it asks again")
+    second = host("run", "schema", code=0).out.strip()
+    host("reconcile", code=0)
+    assert f"run {first} of the same pipeline is Running, and was first" in host("why", f"run/{second}").out
+    host("cancel", second, code=0)
+    host("approve", first, "apply", code=0)
+    host("wait", first, code=0)
 
 
 def _waits(host: Terminal, run: str) -> bool:
