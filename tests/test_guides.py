@@ -137,7 +137,8 @@ def test_who_waits_for_whom_and_what_is_asked_again(host: Terminal) -> None:
     until(lambda: _waits(host, first), "it asks again")
     second = host("run", "schema", code=0).out.strip()
     host("reconcile", code=0)
-    assert f"run {first} of the same pipeline is Running, and was first" in host("why", f"run/{second}").out
+    told = host("why", f"run/{second}").out
+    assert f"run {first} of the same pipeline" in told and "and was first" in told
     host("cancel", second, code=0)
     host("approve", first, "apply", code=0)
     host("wait", first, code=0)
@@ -146,4 +147,5 @@ def test_who_waits_for_whom_and_what_is_asked_again(host: Terminal) -> None:
 def _waits(host: Terminal, run: str) -> bool:
     host("reconcile", code=0)
     task = host("get", "runs", run, "-o", "json", code=0).json["tasks"]["apply"]
-    return bool(task["message"] == "Run 3 statements on the live database?")
+    asked = "Run 3 statements on the live database?"
+    return bool((task["reason"], task["message"]) == ("WaitingForApproval", asked))
