@@ -120,6 +120,8 @@ def _approval_asked(run: RunProgress, event: Event) -> None:
     task.reason, task.message = phases.WAITING_FOR_APPROVAL, event["message"]
     run.asked[task.name] = task
     run.reached.pop(task.name, None)
+    if run.phase == phases.STARTING_UP:
+        run.phase = phases.RUNNING
 
 
 def _approval_answered(run: RunProgress, event: Event) -> None:
