@@ -177,15 +177,16 @@ def _secrets(entries: Sequence[Entry], wanted: Sequence[RunOrder], home: str) ->
 
 def carry_out(spot: Spot, wanted: Batch, watcher: Watcher | None) -> list[dict[str, Any]]:
     """Run them to their end; the JSON of each. The first Ctrl-C cancels, a second one kills."""
-    driving = _Driving(spot, wanted, watcher)
-    asked = 0
-    while not driving.finished:
-        try:
-            driving.take()
-        except KeyboardInterrupt:
-            asked += 1
-            driving.cancel(kill=asked > 1)
-    return driving.leave()
+    from xene.control import presses
+
+    with presses.taken() as pressed:
+        driving = _Driving(spot, wanted, watcher)
+        while not driving.finished:
+            if driving.waits and pressed.wait(driving.fileno()):
+                driving.cancel(kill=pressed.count > 1)
+            else:
+                driving.take()
+        return driving.leave()
 
 
 class _Driving:
@@ -269,6 +270,15 @@ class _Driving:
             return False
         ended = len(self._runs) == len(self._orders) and all(run.ended for run in self._runs.values())
         return ended and (self._watcher is None or len(self._followed) == len(self._orders))
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing of what the agent has said is still to be taken."""
+        return not self._channel.holds_back
+
+    def fileno(self) -> int:
+        """What is readable when the agent says something."""
+        return self._channel.fileno()
 
     def take(self) -> None:
         """Wait for what the agent says next. Raises Unreachable where it is gone."""

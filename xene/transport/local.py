@@ -186,6 +186,15 @@ class LocalChannel:
         error = Unreachable(f"agent {self._name} {what}" + (f": {last}" if last else ""), code=reason)
         return from_complaint(self._name, complaint, error)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether something was received already that `recv` has not given yet."""
+        return bool(self._heard)
+
+    def fileno(self) -> int:
+        """What is readable when more has come."""
+        return self._socket.fileno()
+
     def recv(self, size: int) -> bytes:
         if self._heard:
             data, self._heard = self._heard[:size], self._heard[size:]
