@@ -7,6 +7,7 @@ touches no file itself and raises nothing for whatever the bytes may hold.
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 from typing import Any, Iterable, Iterator
 
@@ -24,12 +25,15 @@ from xene.manifest.plain import fields, text
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
 from xene.manifest.secrets import secret_findings
 from xene.manifest.source import Source
+from xene.manifest.spots import spot
 from xene.manifest.values import Builder, locate
 from xene.model import codec
 
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
-_CHECKS = {"Workflow": workflow_findings, "Agent": agent_findings, "Secret": secret_findings}
+_ESCAPE = re.compile(
+    r"\\[xuU\r\n]"
+)  # in quotes it may hide a key or a template from who only searches the text
 
 
 def load_text(data: bytes | str, file: str) -> Loaded:
@@ -95,7 +99,9 @@ class _Reading:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.has_templates = OPEN in source.text
+        hidden = bool(_ESCAPE.search(source.text))
+        self.has_templates = hidden or OPEN in source.text
+        self.has_conditions = hidden or "when" in source.text
         self.entries: list[Entry] = []
         self.declared: list[Declared] = []
         self.flaws: list[Flaw] = []
@@ -157,8 +163,7 @@ class _Reading:
         """The plain data of an object, and whether it is valid; what is wrong with it goes to `flaws`."""
         builder = Builder()
         data = builder.build(node, shapes.shape(kind))
-        check = _CHECKS.get(kind)
-        found = _told_once(islice(check(data, self.has_templates), MAX_PROBLEMS + 1)) if check else []
+        found = _told_once(islice(self._meant(kind, data), MAX_PROBLEMS + 1))
         self.flaws += builder.flaws
         self.flaws += [self._placed(node, finding) for finding in found]
         accepted = schema.accepts(kind)(data)
@@ -170,12 +175,24 @@ class _Reading:
             self.flaws += [self._placed(node, f) for f in worded if _start(node, f) not in taken]
         return data, accepted and not builder.flaws and not found
 
+    def _meant(self, kind: str, data: Any) -> Iterator[Finding]:
+        """What is wrong with the meaning of an object."""
+        if kind == "Workflow":
+            yield from workflow_findings(data, self.has_templates, self.has_conditions)
+        elif kind == "Agent":
+            yield from agent_findings(data, self.has_templates)
+        elif kind == "Secret":
+            yield from secret_findings(data, self.has_templates)
+
     def _placed(self, node: Node, finding: Finding) -> Flaw:
         """The finding with its line and column."""
-        mark = locate(node, finding.path, finding.at_key).mark
-        place = None
+        found = locate(node, finding.path, finding.at_key)
+        mark, place = found.mark, None
         if finding.nth is not None:
             place = self.source.nth(OPEN, mark.index, finding.nth)
+        elif finding.offset is not None and isinstance(found, Scalar):
+            index = spot(self.source.text, found, finding.offset)
+            place = self.source.place(index) if index is not None else None
         line, column = place or (mark.line, mark.column)
         return Flaw(line, column, finding.code, finding.message, finding.hint)
 
@@ -210,10 +227,10 @@ def _merged(node: Node, finding: Finding) -> bool:
 
 
 def _told_once(findings: Iterable[Finding]) -> list[Finding]:
-    """Without what else is wrong with a text that has been found to hold a template it should not hold."""
+    """Without what else is wrong with a text in which a template or an expression has been found to be wrong."""
     found = list(findings)
-    templates = {finding.path for finding in found if finding.nth is not None}
-    return [finding for finding in found if finding.nth is not None or finding.path not in templates]
+    inside = {finding.path for finding in found if finding.inside}
+    return [finding for finding in found if finding.inside or finding.path not in inside]
 
 
 def _start(node: Node, finding: Finding) -> tuple[int, int]:

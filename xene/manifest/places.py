@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from xene.manifest.findings import Path
-from xene.manifest.plain import items
 from xene.model.pipeline_codec import MATRIX_OPTIONS
 
 # What stands at a place:
@@ -68,17 +67,6 @@ def _axes(matrix: Mapping[str, Any], path: Path) -> Iterator[Place]:
     for name, value in matrix.items():
         if name not in MATRIX_OPTIONS and isinstance(value, str):
             yield Place(AXIS, name, value, (*path, name))
-
-
-def of_task(task: Any, path: Path) -> Iterator[Place]:
-    """The places of a task, its connectors, approval and matrix; not those of its steps."""
-    yield from of(task, TASK, path)
-    if not isinstance(task, dict):
-        return
-    for index, need in enumerate(items(task, "needs")):
-        yield from of(need, NEED, (*path, "needs", index))
-    yield from of(task.get("approval"), APPROVAL, (*path, "approval"))
-    yield from of(task.get("matrix"), MATRIX, (*path, "matrix"))
 
 
 def is_place(path: Path, key: Any, value: Any) -> bool:
