@@ -48,8 +48,12 @@ class Declared(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """One file, read. `entries` are its valid objects; `declared` are all that have a kind and a name."""
+    """One file, read. `entries` are its valid objects; `declared` are all that have a kind and a name.
+
+    `used` are the task templates that its workflows use, by name and digest.
+    """
 
     entries: tuple[Entry, ...] = ()
     declared: tuple[Declared, ...] = ()
     problems: tuple[Problem, ...] = ()
+    used: tuple[tuple[str, str], ...] = ()

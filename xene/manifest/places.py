@@ -26,7 +26,7 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     WORKFLOW: {"env": TEXTS},
     PIPELINE: {"env": TEXTS},
     CONTEXT: {"env": TEXTS, "workDir": TEXT, "shell": SCRIPT},
-    TASK: {"env": TEXTS, "when": EXPRESSION},
+    TASK: {"with": TEXTS, "env": TEXTS, "when": EXPRESSION},
     NEED: {"when": EXPRESSION},
     APPROVAL: {"message": TEXT},
     MATRIX: {"*": AXIS},
@@ -81,6 +81,8 @@ def _holder(path: Path) -> str | None:
     """What `path` leads to, if it has places; a mapping of the user's own names has none."""
     if path == ("spec",):
         return WORKFLOW
+    if path[:2] == ("spec", "task"):  # of a TaskTemplate
+        path = ("spec", "pipelines", "", "tasks", "", *path[2:])
     if path[:2] != ("spec", "pipelines") or len(path) < 3:
         return None
     inner = path[3:]

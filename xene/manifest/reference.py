@@ -118,7 +118,8 @@ def _plain(value: Any) -> str:
 
 def _later() -> Iterator[str]:
     yield "## Not yet\n\nThese are known, refused, and will come with later versions:\n"
-    yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
+    if later.KINDS:
+        yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
     for title, keys in later.KEYS.items():
         yield f"- {_TITLES.get(title, title.lower())}: " + ", ".join(f"`{key}`" for key in sorted(keys))
     yield "- in templates: " + ", ".join(f"`{word}`" for word in later.REFERENCES) + "\n"
