@@ -30,6 +30,9 @@ def validate(
 
     with slow(call, manifests.READING, lines=False):
         found = [repositories.load(path) for path in paths]
+        others = repositories.templates_of(found) if len(found) > 1 else {}
+        if others:
+            found = [repositories.load(path, templates=lambda: others) for path in paths]
     known = manifests.objects_of(found)
     told = {problem: None for one in found for problem in manifests.problems_of(one, known)}
     problems = [*told, *(problem for problem in repositories.duplicates(found) if problem not in told)]

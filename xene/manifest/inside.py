@@ -38,12 +38,16 @@ class Inside:
 
     def _at_template(self, finding: Finding, origin: Origin, source: Source, node: Node) -> Problem:
         """At its place in the template's file, with the task that uses it."""
-        there = finding._replace(path=origin.path)
-        if self._is_replaced(finding, locate(node, origin.path)):
-            there = there._replace(nth=None, offset=None)
+        there, message = finding._replace(path=origin.path), finding.message
+        reading = self._reading(finding, locate(node, origin.path))
+        if reading is not None:
+            there, message = (
+                there._replace(nth=None, offset=None),
+                f"{message}, where it reads {quoted(reading)}",
+            )
         line = self._mark(origin).line + 1
         user = f"in task {self._task(origin)}, which uses this template at {plain(self._source.file)}:{line}"
-        return source.problem(placed(source, node, there._replace(message=f"{finding.message}; {user}")))
+        return source.problem(placed(source, node, there._replace(message=f"{message}; {user}")))
 
     def _at_use(self, finding: Finding, origin: Origin) -> Problem:
         """At the task that uses it, where there is no file."""
@@ -54,12 +58,14 @@ class Inside:
         )
         return self._source.problem(placed(self._source, self._node, there))
 
-    def _is_replaced(self, finding: Finding, found: Node) -> bool:
-        """Whether the text was changed when params were put in, so that places in it say nothing."""
+    def _reading(self, finding: Finding, found: Node) -> str | None:
+        """The text as it is with params put in, if that changed it: then places in it say nothing."""
         value: Any = self._expansion.data
         for key in finding.path:
             value = value[key] if isinstance(value, (dict, list)) else None
-        return not isinstance(found, Scalar) or found.text != value
+        if isinstance(value, str) and isinstance(found, Scalar) and found.text != value:
+            return value
+        return None
 
     def _mark(self, origin: Origin) -> Any:
         return locate(self._node, (*origin.use.path, "template")).mark

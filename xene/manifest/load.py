@@ -162,13 +162,16 @@ class Reading:
             if not found and not flaws:
                 self._enter(node, "Workflow", whole)
         self.flaws += flaws
-        inside = Inside(self.source, node, expansion, templates)
+        self._tell(node, found, {flaw[:2] for flaw in flaws}, Inside(self.source, node, expansion, templates))
+
+    def _tell(self, node: Node, found: list[Finding], taken: set[tuple[int, int]], inside: Inside) -> None:
+        """Findings in this file or in those of templates; where something is wrong already, one is enough."""
         for finding in found:
             problem = inside.problem(finding)
-            if problem is None:
-                self.flaws.append(self._placed(node, finding))
-            else:
+            if problem is not None:
                 self.elsewhere.append(problem)
+            elif finding.inside or _start(node, finding) not in taken:
+                self.flaws.append(self._placed(node, finding))
 
     def _declared(self, node: Node, kind: str, data: Any) -> Declared:
         mark = locate(node, ("metadata", "name")).mark

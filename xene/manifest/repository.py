@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOCAL = "local"  # the agent that is there where no Agent object ever was
 
-__all__ = ["Entry", "ObjectReference", "Repository", "duplicates", "load", "unresolved"]
+__all__ = ["Entry", "ObjectReference", "Repository", "duplicates", "load", "templates_of", "unresolved"]
 
 
 class Repository(NamedTuple):
@@ -267,6 +267,12 @@ def _duplicates(declared: Iterable[Declared]) -> list[Problem]:
             )
             problems.append(_at(item, "duplicate-object", message, "rename one of them, or remove it"))
     return problems
+
+
+def templates_of(repositories: Iterable[Repository]) -> dict[str, Any]:
+    """The JSON of the task templates in several repositories, by name: what one may take from another."""
+    entries = (entry for each in repositories for entry in each.entries if entry.kind == "TaskTemplate")
+    return {entry.name: json.loads(entry.text) for entry in entries}
 
 
 def duplicates(repositories: Iterable[Repository]) -> list[Problem]:

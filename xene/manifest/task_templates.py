@@ -63,13 +63,13 @@ def _name(name: Name, path: Path, params: Any) -> Iterator[Finding]:
         message = f"a template does not know the {quoted(name.root)} of the tasks that use it"
         hint = 'declare a param, and let them write with: {NAME: "${{ ' + f"{name.root}. ..." + ' }}"}'
         yield Finding(path, "unknown-reference", message, hint, offset=name.offset)
-    elif name.root == "params" and not (name.keys and isinstance(name.keys[0], str)):
+    elif name.root == "params" and not name.keys:
         message = "a param of a template is replaced before anything runs"
         hint = "write its name out, like params.NAME"
         yield Finding(path, "unknown-reference", message, hint, offset=name.offset)
-    elif name.root == "params" and name.keys[0] not in params:
+    elif name.root == "params" and isinstance(name.keys[0], str) and name.keys[0] not in params:
         message = f"the template has no param {quoted(name.keys[0])}"
-        hint = did_you_mean(str(name.keys[0]), params, "declare it in 'spec.params'")
+        hint = did_you_mean(name.keys[0], params, "declare it in 'spec.params'")
         yield Finding(path, "unknown-param", message, hint, offset=name.offset)
 
 
