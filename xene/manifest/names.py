@@ -17,7 +17,6 @@ from xene.manifest.reach import Reach, Types
 from xene.manifest.typos import slip_of
 
 _FOREIGN = {"needs": "tasks", "jobs": "tasks", "inputs": "params", "parameters": "params", "vars": "env"}
-_CONSTANTS = {"True": "true", "False": "false", "None": "null", "nil": "null", "NULL": "null"}
 _UNKNOWN = "unknown-reference"
 
 
@@ -34,7 +33,7 @@ class Names:
             return rule(self, name)
         if name.root in later.REFERENCES:
             return Fault(name.offset, f"{quoted(name.root)} in expressions {later.NOT_YET}", "", "not-yet")
-        return _nothing(name)
+        return _nothing(name, self.reach)
 
     # -- one rule for each first word
 
@@ -95,6 +94,8 @@ class Names:
             if early is not None and keys[0] != reach.task:
                 self.more.append(early)
             return _undeclared(name, f"the task {quoted(keys[0])}", keys[2], tasks.outputs[keys[0]])
+        if early is None and keys[0] in reach.failed:
+            return _never(name, keys[0], reach.task)
         return early or _behind(LIST if keys[0] in tasks.lists else TEXT, name, 3)
 
     def _no_task(self, name: Name, task: str) -> Fault:
@@ -133,8 +134,9 @@ class Names:
         if tasks.upstream.known(task) and tasks.upstream.holds(task, reach.task):
             return f"the task {quoted(task)} starts only when {quoted(reach.task)} has ended", ""
         if reach.task in tasks.upstream.loose:
-            why = f"{quoted(reach.task)} has 'join: any'"
-            return message, f"{why}: sure is only what all that it needs have upstream"
+            sure = f"{quoted(reach.via)} and what is" if reach.via else "what is"
+            whom = "it" if reach.via else "all that it needs"
+            return message, f"with 'join: any' only {sure} upstream of {whom} has surely ended"
         return message, f"add {quoted(task)} to the 'needs' of {quoted(reach.task)}"
 
     def step(self, name: Name) -> str | Fault:
@@ -208,12 +210,13 @@ _ROOTS: Mapping[str, Callable[[Names, Name], str | Fault]] = {
 ROOTS = tuple(root for root in _ROOTS if root != "secrets")
 
 
-def _nothing(name: Name) -> Fault:
+def _nothing(name: Name, reach: Reach) -> Fault:
     """The fault of a name that begins with a word that means nothing."""
     root, written = name.root, shown(name)
     near = _FOREIGN.get(root) or closest(root, ROOTS)
-    if root in _CONSTANTS and not name.keys:
-        hint = f"write {_CONSTANTS[root]}"
+    holder = _holder(name, reach)
+    if holder is not None:
+        hint = f"did you mean {quoted(f'{holder}.{written}')}?"
     elif near is not None and (name.keys or near.lower() == root.lower()):
         hint = f"did you mean {quoted(near + written[len(root) :])}?"
     elif not name.keys:
@@ -221,6 +224,18 @@ def _nothing(name: Name) -> Fault:
     else:
         hint = f"a name begins with {listed(ROOTS, 'or')}"
     return Fault(name.offset, f"there is no {quoted(written)}", hint, _UNKNOWN)
+
+
+def _holder(name: Name, reach: Reach) -> str | None:
+    """What has a key of this name, if its beginning was left out."""
+    if name.keys:
+        there = reach.tasks is not None and name.root in reach.tasks.outputs
+        return "tasks" if there and name.keys[0] in ("outputs", "outcome") else None
+    if name.root in reach.params:
+        return "params"
+    if name.root in (reach.matrix or ()):
+        return "matrix"
+    return "env" if name.root in reach.env else None
 
 
 def _written(name: Name) -> tuple[str, ...] | Fault:
@@ -288,6 +303,13 @@ def _undeclared(name: Name, whose: str, output: str, declared: tuple[str, ...]) 
     hint = did_you_mean(output, declared, f"it declares {listed(declared)}" if declared else "")
     message = f"{whose} declares no output {quoted(output)}"
     return Fault(name.offset, message, hint or f"declare it: outputs: [{output}]", "unknown-output")
+
+
+def _never(name: Name, needed: str, task: str) -> Fault:
+    message = (
+        f"{quoted(task)} starts only when {quoted(needed)} has not succeeded, and then it has no outputs"
+    )
+    return Fault(name.offset, message, f"add success to the 'on' of {quoted(needed)}", "unknown-output")
 
 
 def _instead_of(variable: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, NamedTuple
 
+from xene.engine.expressions import OPEN
 from xene.manifest.findings import Path
 from xene.model.pipeline_codec import MATRIX_OPTIONS
 
@@ -33,6 +34,7 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     STEP: {"env": TEXTS, "workDir": TEXT, "exec": ARGUMENTS, "run": SCRIPT, "shell": SCRIPT},
 }
 _TASKS = ("tasks", "finally")
+_NONE: Mapping[str, str] = {}
 
 
 class Place(NamedTuple):
@@ -45,36 +47,49 @@ class Place(NamedTuple):
 
 
 def of(holder: Any, kind: str, path: Path) -> Iterator[Place]:
-    """The places of one holder (a step, a context, ...), `path` leading to it. `kind` is a key of PLACES."""
+    """The places of one holder (a step, a context, ...) at which a template or an expression stands.
+
+    `path` leads to the holder; `kind` is a key of PLACES. Most places hold plain text, and are passed over here.
+    """
     if not isinstance(holder, dict):
         return
     for key, sort in PLACES[kind].items():
         if sort == AXIS:
             yield from _axes(holder, path)
-        elif sort == TEXTS:
-            yield from _texts(holder.get(key), key, path)
-        elif isinstance(holder.get(key), list if sort == ARGUMENTS else str):
-            yield Place(sort, key, holder[key], (*path, key))
+            continue
+        value = holder.get(key)
+        if value is None:
+            continue
+        if sort == TEXTS:
+            yield from _texts(value, key, path)
+        elif _is_judged(sort, value):
+            yield Place(sort, key, value, (*path, key))
+
+
+def _is_judged(sort: str, value: Any) -> bool:
+    if sort == ARGUMENTS:
+        return isinstance(value, list) and any(isinstance(text, str) and OPEN in text for text in value)
+    return isinstance(value, str) and (sort == EXPRESSION or OPEN in value)
 
 
 def _texts(values: Any, key: str, path: Path) -> Iterator[Place]:
     for name, value in values.items() if isinstance(values, dict) else ():
-        if isinstance(value, str):
+        if isinstance(value, str) and OPEN in value:
             yield Place(TEXTS, key, value, (*path, key, name))
 
 
 def _axes(matrix: Mapping[str, Any], path: Path) -> Iterator[Place]:
     for name, value in matrix.items():
-        if name not in MATRIX_OPTIONS and isinstance(value, str):
+        if name not in MATRIX_OPTIONS and isinstance(value, str) and OPEN in value:
             yield Place(AXIS, name, value, (*path, name))
 
 
-def is_place(path: Path, key: Any, value: Any) -> bool:
-    """Whether `key` of what `path` leads to is a place, `path` being one of the whole object's."""
-    known = PLACES.get(_holder(path) or "", {})
-    if "*" in known:
-        return key not in MATRIX_OPTIONS and isinstance(value, str)
-    return key in known
+def keys_at(path: Path) -> Mapping[str, str]:
+    """The keys of what `path` leads to that are places, and their sorts; `*` stands for keys of the user's own.
+
+    `path` is one of the whole object's.
+    """
+    return PLACES.get(_holder(path) or "", _NONE)
 
 
 def _holder(path: Path) -> str | None:

@@ -6,12 +6,11 @@ there while a run goes on is `engine/scope`; nothing that may be missing then is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.engine.mismatch import ANY, BOOLEAN, NUMBER, TEXT
-from xene.manifest.connectors import Need
+from xene.manifest.connectors import TASK, Need, may_succeed, needs_of
 from xene.manifest.graph import Upstream
 from xene.manifest.matrices import axes_of
 from xene.manifest.plain import fields, items, text
@@ -24,8 +23,7 @@ _NO_MATRIX = "the steps and the env of a task with a 'matrix' have one"
 _NOT_YET_EXPANDED = "the matrix is expanded after them: use it in the env of the task or of a step"
 
 
-@dataclass(frozen=True)
-class Tasks:
+class Tasks(NamedTuple):
     """The tasks of a pipeline, those of `finally` too. `lists` are those whose outputs are lists: with a matrix."""
 
     outputs: Mapping[str, tuple[str, ...]]
@@ -34,8 +32,7 @@ class Tasks:
     upstream: Upstream
 
 
-@dataclass(frozen=True)
-class Reach:
+class Reach(NamedTuple):
     """What one place may name. `tasks` None: no outputs; `whose` says in words what place that is."""
 
     params: Types
@@ -46,6 +43,7 @@ class Reach:
     tasks: Tasks | None = None
     task: str = ""  # where the place is
     via: str = ""  # of a connector: the task that it leads to
+    failed: frozenset[str] = frozenset()  # tasks that surely have not succeeded, so that they have no outputs
     declared: tuple[str, ...] = ()  # outputs of `task`
     steps: Mapping[str, int] | None = None  # those of `task`, by number; None: not in reach here
     at: int = 0  # the number of the step where the place is
@@ -91,7 +89,7 @@ class Ground:
 
     def of_context(self) -> Reach:
         """Of the env of a context."""
-        return replace(self._base, env=self._pipeline_env, whose="a context")
+        return self._base._replace(env=self._pipeline_env, whose="a context")
 
     def of_directory(self, context: Any) -> Reach:
         """Of the workDir of a context, which is worked out for each step."""
@@ -100,25 +98,27 @@ class Ground:
     def of_conditions(self, name: str, task: Any, in_finally: bool) -> Reach:
         """Of a task's `when`, approval and matrix, which come before the task."""
         no_matrix = _NOT_YET_EXPANDED if fields(task, "matrix") else _NO_MATRIX
-        return replace(
-            self._base,
+        return self._base._replace(
             env=self._outside(task),
             whose="what is worked out before a task",
             tasks=self._tasks,
             task=name,
+            failed=self._failed(name, needs_of(task, (), TASK)),
             no_matrix=no_matrix,
             in_finally=in_finally,
         )
 
     def of_connector(self, name: str, task: Any, need: Need, in_finally: bool) -> Reach:
         """Of a connector's `when`."""
-        return replace(self.of_conditions(name, task, in_finally), via=need.name)
+        reach = self.of_conditions(name, task, in_finally)._replace(via=need.name)
+        alone = name in self._upstream.loose
+        return reach._replace(failed=frozenset(_unsuccessful([need]))) if alone else reach
 
     def of_task_env(self, name: str, task: Any, in_finally: bool) -> Reach:
         """Of a task's env."""
         outside = self.of_conditions(name, task, in_finally)
-        return replace(
-            outside, matrix=axes_of(task) if fields(task, "matrix") else None, whose="a task's env"
+        return outside._replace(
+            matrix=axes_of(task) if fields(task, "matrix") else None, whose="a task's env"
         )
 
     def of_steps(self, name: str, task: Any, in_finally: bool) -> Reach:
@@ -127,7 +127,11 @@ class Ground:
         steps: dict[str, int] = {}
         for at, step in enumerate(items(task, "steps")):
             steps.setdefault(text(step, "name") or "", at)
-        return replace(reach, whose="a step", steps=steps, declared=outputs_of(task))
+        return reach._replace(whose="a step", steps=steps, declared=outputs_of(task))
+
+    def _failed(self, name: str, needs: list[Need]) -> frozenset[str]:
+        """What a task needs in a way that rules out its success."""
+        return frozenset(_unsuccessful(needs)) if name not in self._upstream.loose else frozenset()
 
     def _outside(self, task: Any) -> frozenset[str]:
         """What is declared outside the task: by workflow, pipeline and its context."""
@@ -149,6 +153,10 @@ class Ground:
         )
 
 
+def _unsuccessful(needs: Iterable[Need]) -> Iterable[str]:
+    return (need.name for need in needs if need.body is not None and not may_succeed(need.body))
+
+
 def outputs_of(task: Any) -> tuple[str, ...]:
     """The outputs that a task declares."""
     return tuple(output for output in items(task, "outputs") if isinstance(output, str))
@@ -157,4 +165,4 @@ def outputs_of(task: Any) -> tuple[str, ...]:
 def with_env(reach: Reach, holder: Any) -> Reach:
     """The reach of what comes behind the env of `holder`: its arguments and its directory."""
     own = frozenset(fields(holder, "env"))
-    return replace(reach, env=reach.env | own) if own else reach
+    return reach._replace(env=reach.env | own) if own else reach

@@ -5,7 +5,6 @@ Called by `checks` for the tasks of a pipeline and for those of its `finally`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Iterator
 
@@ -96,7 +95,7 @@ class Judge:
 
     def _of_step(self, index: int, behind: Any) -> Reach:
         """What step `index` may name; `behind` is the step itself where its own env is there already."""
-        reach = replace(self._steps, at=index)
+        reach = self._steps._replace(at=index)
         return reach if behind is None else with_env(reach, behind)
 
 

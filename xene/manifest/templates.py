@@ -19,20 +19,19 @@ from xene.manifest.names import Names
 from xene.manifest.places import Place
 from xene.manifest.problems import quoted
 from xene.manifest.reach import Reach
+from xene.model.pipeline_codec import MATRIX_OPTIONS
 
 _USUAL = "write it like ${{ params.NAME }} or ${{ tasks.TASK.outputs.NAME }}"
 _CLOSE = "}}"
 
 
 def findings(found: Iterable[Place], reach: Callable[[], Reach]) -> Iterator[Finding]:
-    """What is wrong at these places. `reach` is asked only where something is to be judged."""
+    """What is wrong at these places. `reach` is asked only where it matters."""
     for place in found:
         if place.sort == places.ARGUMENTS:
             yield from in_arguments(place.value, place.path, reach)
         elif place.sort == places.EXPRESSION:
             yield from in_condition(place, reach())
-        elif OPEN not in place.value:
-            continue
         elif place.sort == places.SCRIPT:
             what = "a script" if place.key == "run" else quoted(place.key)
             yield scripts.pasted(place.value, place.path, what)
@@ -111,23 +110,33 @@ def in_arguments(arguments: list[Any], path: Path, reach: Callable[[], Reach]) -
 
 def misplaced(value: Any, path: Path) -> Iterator[Finding]:
     """Templates in texts that nobody renders: names, labels, descriptions and all the rest."""
-    if isinstance(value, str):
-        if OPEN in value:
-            yield scripts.elsewhere(path)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if not places.is_place(path, key, inner):
-                yield from misplaced(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from misplaced(inner, (*path, index))
+    known = places.keys_at(path) if isinstance(value, dict) else ()
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        plain = isinstance(inner, str)
+        if (plain and OPEN not in inner) or key in known or ("*" in known and _is_axis(key, inner)):
+            continue
+        if plain:
+            yield scripts.elsewhere((*path, key))
+        elif isinstance(inner, (dict, list)) and inner:
+            yield from misplaced(inner, (*path, key))
+
+
+def _is_axis(key: Any, value: Any) -> bool:
+    return key not in MATRIX_OPTIONS and isinstance(value, str)
 
 
 def _parts(text: str, path: Path) -> tuple[Part, ...] | Finding:
     try:
         return parse_template(text)
     except ExpressionError as error:
-        return Finding(path, "bad-template", error.problem, error.hint or _USUAL, offset=error.offset)
+        offset = _opening(text, error.offset)
+        return Finding(path, "bad-template", error.problem, error.hint or _USUAL, offset=offset)
+
+
+def _opening(text: str, offset: int) -> int:
+    """The braces, where it is the first thing behind them that is wrong; else `offset`."""
+    start = text.rfind(OPEN, 0, offset + len(OPEN))
+    return start if start >= 0 and not text[start + len(OPEN) : offset].strip() else offset
 
 
 def _told(
