@@ -230,4 +230,4 @@ def test_no_change_of_a_good_file_makes_it_raise(data):
 
 @pytest.mark.parametrize("text", ["", "\n", "---\n", "# only a comment\n", "--- \n...\n"])
 def test_nothing_is_nothing(text):
-    assert load_text(text, "a") == ((), (), (), ())
+    assert load_text(text, "a") == ((), (), (), (), ())

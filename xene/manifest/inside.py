@@ -39,7 +39,7 @@ class Inside:
     def _at_template(self, finding: Finding, origin: Origin, source: Source, node: Node) -> Problem:
         """At its place in the template's file, with the task that uses it."""
         there, message = finding._replace(path=origin.path), finding.message
-        reading = self._reading(finding, locate(node, origin.path))
+        reading = self._reading(finding, locate(node, origin.path)) if finding.inside else None
         if reading is not None:
             there, message = (
                 there._replace(nth=None, offset=None),
@@ -63,9 +63,9 @@ class Inside:
         value: Any = self._expansion.data
         for key in finding.path:
             value = value[key] if isinstance(value, (dict, list)) else None
-        if isinstance(value, str) and isinstance(found, Scalar) and found.text != value:
-            return value
-        return None
+        if not isinstance(value, str) or not isinstance(found, Scalar) or found.text == value:
+            return None
+        return value
 
     def _mark(self, origin: Origin) -> Any:
         return locate(self._node, (*origin.use.path, "template")).mark

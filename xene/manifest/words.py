@@ -203,7 +203,10 @@ def _one_of(case: Case) -> Iterator[Finding]:
     if there:
         yield Finding((*path, there[-1]), "wrong-value", f"only one of {both} may be here", at_key=True)
     elif not any(closest(key, names) for key in error.instance if key not in error.schema["properties"]):
-        yield Finding(path, "missing-key", f"one of {both} is missing in {place_of(error)}", at_key=True)
+        wanted = schema.follow(case.kind, error.schema["properties"][names[0]])
+        hint = example(names[0], wanted) if wanted.get("examples") else ""
+        message = f"one of {both} is missing in {place_of(error)}"
+        yield Finding(path, "missing-key", message, hint, at_key=True)
 
 
 def _dependent(case: Case) -> Iterator[Finding]:
