@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import textwrap
 import types
@@ -226,6 +227,50 @@ def test_no_change_of_a_good_file_makes_it_raise(data):
         st.sampled_from(["", "[]", "{}", "~", "1", "true", "- a", ": ", "\n", '"', "x", "*a", "&a "])
     )
     load_text(text[:at] + new + text[at + cut :], "a")
+
+
+OTHER_VALUES = [
+    None, "", "a", 5, -1, 1.5, True, [], {}, ["a"], [1], [[]], [{}], [None], {"a": "b"}, {"a": {}}, "${{ a }}",
+    "${{", [{"task": "fetch"}], [{"task": []}], [{"pipeline": 1, "on": {}}], {"include": 5, "a": [1]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["language", "forms"])
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_no_other_value_at_any_place_makes_it_raise(name, data):
+    """Values of every sort, one after another, at the places of a whole workflow."""
+    good = yaml_of(name)
+    path = data.draw(st.sampled_from(good.places))
+    new = data.draw(st.sampled_from(OTHER_VALUES))
+    text = emit.dump(good.changed(path, new))
+    loaded = load_text(text, "a")
+    assert loaded.problems or loaded.entries
+
+
+class yaml_of:
+    """A good file as plain data that can be changed."""
+
+    def __init__(self, name):
+        text = (Path(__file__).parent / "good" / f"{name}.yaml").read_bytes()
+        self.data = json.loads(load_text(text, "a").entries[0].text)
+        self.places = list(self._below(self.data, ()))
+
+    def _below(self, value, path):
+        inner = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        )
+        for key, below in inner:
+            yield (*path, key)
+            yield from self._below(below, (*path, key))
+
+    def changed(self, path, new):
+        data = copy.deepcopy(self.data)
+        holder = data
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = new
+        return data
 
 
 @pytest.mark.parametrize("text", ["", "\n", "---\n", "# only a comment\n", "--- \n...\n"])

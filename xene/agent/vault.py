@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
 
-from xene.engine.mask import Needles
+if TYPE_CHECKING:
+    from xene.engine.mask import Needles
 
 
 class Vault:
@@ -43,6 +44,8 @@ class Vault:
 
     def needles(self, key: str) -> Needles:
         """What must be masked in all that belongs to `key`; nothing where nothing is kept."""
+        from xene.engine.mask import Needles  # most agents never hold a secret
+
         found = self._needles.get(key)
         if found is None:
             found = self._needles[key] = Needles(self._values.get(key, {}).values())

@@ -25,8 +25,8 @@ from xene.agent.vault import Vault
 from xene.agent.workspace import RunDirectory, Trash
 from xene.engine.advance import advance, done, ending
 from xene.engine.clock import Clock
-from xene.engine.expressions import ExpressionError
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
+from xene.engine.texts import ExpressionError
 from xene.engine.timers import next_due
 from xene.model import events, phases
 from xene.model.events import Event

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
-from xene.engine.expressions import as_text, render, value
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
 from xene.engine.scope import context_of, layered, of_task, shared_layers
+from xene.engine.texts import as_text, render, value
 from xene.model.workflow import Container
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR")

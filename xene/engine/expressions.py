@@ -16,6 +16,9 @@ from xene.engine.operators import applied, refuse
 from xene.engine.syntax import Template as Template
 from xene.engine.syntax import parse as parse
 from xene.engine.syntax import parse_template as parse_template
+from xene.engine.texts import ExpressionError as ExpressionError
+from xene.engine.texts import as_text as as_text
+from xene.engine.texts import has_template as has_template
 from xene.engine.tokens import OPEN as OPEN
 from xene.engine.tree import (
     Access,
@@ -31,19 +34,12 @@ from xene.engine.tree import (
     Node,
     Not,
 )
-from xene.engine.tree import ExpressionError as ExpressionError
 from xene.engine.values import MAX_TEXT, Refused, checked, too_long, type_of
-from xene.engine.values import as_text as as_text
 
 MAX_WORK = 2**21  # steps of one evaluation, about a second: a node, an item of a list, some characters
 LENIENT = "event"  # below this name a key that is missing is null: webhooks send what they like
 
 Scope = Mapping[str, Any]
-
-
-def has_template(text: str) -> bool:
-    """Whether `text` holds the beginning of a template."""
-    return OPEN in text
 
 
 def evaluate(text: str, scope: Scope) -> Any:

@@ -24,13 +24,13 @@ from xene.engine.mismatch import (
     shown,
 )
 from xene.engine.operators import within
+from xene.engine.texts import as_text
 from xene.engine.tree import Call
 from xene.engine.values import (
     MAX_TEXT,
     Refused,
     Spend,
     as_json,
-    as_text,
     checked,
     from_json,
     measured,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 from xene.engine.clock import Clock
-from xene.engine.expressions import ExpressionError, condition, render, value
 from xene.engine.matrix import TooMany, instances
 from xene.engine.progress import RunProgress, TaskProgress
 from xene.engine.scope import Scope, for_conditions
+from xene.engine.texts import ExpressionError, condition, render, value
 from xene.model import events, phases
 from xene.model.events import Event
 from xene.model.workflow import JOIN_ALL, Connector, Matrix

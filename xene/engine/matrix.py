@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
-from xene.engine.expressions import as_text
+from xene.engine.texts import as_text
 from xene.model.workflow import MATRIX_MOST, Matrix
 
 NAME_BYTES = 120  # of an instance's name; a longer one is called by its number

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Mapping, Optional
 
-from xene.engine.expressions import has_template, render
 from xene.engine.progress import RunProgress, TaskProgress
+from xene.engine.texts import has_template, render
 from xene.model import phases
 from xene.model.workflow import Context
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import List, NamedTuple, Optional, Tuple, Union
 
 from xene.engine.functions import FUNCTIONS
+from xene.engine.texts import ExpressionError
 from xene.engine.tokens import CLOSE, LARGEST, OPEN, Token, tokens, too_long
 from xene.engine.tree import (
     AND,
@@ -29,7 +30,6 @@ from xene.engine.tree import (
     Call,
     Choice,
     Comparison,
-    ExpressionError,
     Key,
     ListOf,
     Literal,

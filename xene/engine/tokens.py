@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, List, Match, NamedTuple, Tuple
 
-from xene.engine.tree import MAX_LENGTH, WORD, ExpressionError, written_text
+from xene.engine.texts import ExpressionError
+from xene.engine.tree import MAX_LENGTH, WORD, written_text
 
 OPEN, CLOSE = "${{", "}}"
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
@@ -52,6 +53,7 @@ _WRONG = (
     ("#", "there are no comments in an expression", "write it in YAML, on a line of its own"),
     (";", "an expression is one value", "leave ';' out"),
 )
+_SUSPECT = frozenset(wrong[0] for wrong, _, _ in _WRONG)  # first characters: most tokens begin with others
 _ALONE = (("=", "'=' does not compare", "write '=='"), ("!", "there is no '!'", "write 'not'"))
 
 _HABITS = {
@@ -127,7 +129,8 @@ def _next(text: str, at: int, behind_dot: bool) -> Tuple[Token, int]:
     match = _NUMBER.match(text, at)
     if match is not None:
         return Token("number", _number(match.group(), at), at), match.end()
-    _refuse(text, at, _WRONG)
+    if text[at] in _SUSPECT:
+        _refuse(text, at, _WRONG)
     match = _OPERATOR.match(text, at)
     if match is None:
         _refuse(text, at, _ALONE)

@@ -17,18 +17,6 @@ MAX_DEPTH = 50
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-class ExpressionError(ValueError):
-    """`offset` counts characters from the start of the text. `message` is all of it; `problem` and `hint` its two
-    halves: what is wrong, and what to write instead (may be empty)."""
-
-    def __init__(self, problem: str, offset: int, hint: str = "") -> None:
-        self.message = f"{problem}: {hint}" if hint else problem
-        super().__init__(self.message)
-        self.problem = problem
-        self.hint = hint
-        self.offset = offset
-
-
 @dataclass(frozen=True)
 class Literal:
     """Text, int, float, bool or None."""

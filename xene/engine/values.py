@@ -46,19 +46,6 @@ def type_of(value: Any) -> str:
     return OBJECT if isinstance(value, Mapping) else type(value).__name__
 
 
-def as_text(value: Any) -> str:
-    """How a value stands in an environment variable or an argument."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return ""
-    if isinstance(value, (list, tuple, Mapping)):
-        return as_json(value)
-    return str(value)
-
-
 def as_json(value: Any) -> str:
     """JSON on one line, without blanks."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=_plain)

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any, Iterator
 
-from xene.engine.expressions import OPEN
+from xene.engine.texts import OPEN
 from xene.manifest.findings import Finding, Path
 from xene.manifest.plain import fields, text
 from xene.manifest.problems import quoted

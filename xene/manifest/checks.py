@@ -38,7 +38,7 @@ def workflow_findings(data: Any, has_templates: bool, has_conditions: bool = Tru
     if has_templates:
         found = places.of(spec, places.WORKFLOW, ("spec",))
         yield from templates.findings(found, lambda: of_workflow_env(pipelines.values()))
-        yield from templates.misplaced(data, ())
+        yield from templates.misplaced(data)
 
 
 def _between(pipelines: Any, path: Path) -> Iterator[Finding]:

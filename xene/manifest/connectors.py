@@ -85,7 +85,7 @@ def _artifacts(
 
 def may_succeed(body: Any) -> bool:
     """Whether a connector may hold when what it leads to has succeeded."""
-    on = body.get("on", OUTCOME_SUCCESS)
+    on = body.get("on", OUTCOME_SUCCESS) if isinstance(body, dict) else OUTCOME_SUCCESS
     return not isinstance(on, (str, list)) or OUTCOME_SUCCESS in on or ANY in on
 
 

@@ -11,7 +11,7 @@ import re
 from itertools import islice
 from typing import Any, Iterable, Iterator, NamedTuple
 
-from xene.engine.expressions import OPEN
+from xene.engine.texts import OPEN
 from xene.manifest import later, reuse, schema, shapes
 from xene.manifest.agents import agent_findings
 from xene.manifest.checks import workflow_findings
@@ -34,9 +34,8 @@ from xene.model.ids import is_name
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
 NO_TEMPLATES = Templates()
-_ESCAPE = re.compile(
-    r"\\[xuU\r\n]"
-)  # in quotes it may hide a key or a template from who only searches the text
+# In quotes it may hide a key or a template from who only searches the text.
+_ESCAPE = re.compile(r"\\[xuU\r\n]")
 
 
 def load_text(data: bytes | str, file: str) -> Loaded:
@@ -223,7 +222,7 @@ class Reading:
         """Whether an object is valid. `flaws` are those of its building."""
         found = _told_once(islice(self._meant(kind, data), MAX_PROBLEMS + 1))
         judged = {_start(node, finding) for finding in found if finding.inside}
-        self.flaws += [flaw for flaw in flaws if flaw[:2] not in judged]  # which the expression explains
+        self.flaws += [flaw for flaw in flaws if flaw[:2] not in judged]  # one problem there is enough
         self.flaws += [self._placed(node, finding) for finding in found]
         return self._accepted(node, kind, data, flaws, found) and not flaws and not found
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
-from xene.engine.expressions import OPEN
 from xene.engine.matrix import TooMany, instances
 from xene.engine.mismatch import ANY
+from xene.engine.texts import OPEN
 from xene.engine.values import type_of
 from xene.manifest.findings import Finding, Path
 from xene.manifest.plain import fields, items, same
@@ -132,6 +132,8 @@ def _count(matrix: Any, axes: _Axes, path: Path) -> Iterator[Finding]:
 
 def _is_static(matrix: Any, axes: _Axes) -> bool:
     """Whether its combinations can be told now: lists of plain values, and entries that are mappings."""
+    if not all(isinstance(matrix.get(option, []), list) for option in ("include", "exclude")):
+        return False
     entries = [*items(matrix, "include"), *items(matrix, "exclude")]
     return all(isinstance(axis, list) and axis and _is_whole(axis) for axis in axes.values()) and all(
         isinstance(entry, dict) and all(isinstance(v, (str, int, float)) for v in entry.values())

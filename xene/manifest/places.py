@@ -5,9 +5,10 @@ Called by `checks` and `tasks`, which have `templates` judge what stands there, 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, Iterator, Mapping, NamedTuple
 
-from xene.engine.expressions import OPEN
+from xene.engine.texts import OPEN
 from xene.manifest.findings import Path
 from xene.model.pipeline_codec import MATRIX_OPTIONS
 
@@ -23,6 +24,7 @@ SCRIPT = "script"  # where no template may be
 WORKFLOW, PIPELINE, CONTEXT, TASK = "spec", "pipeline", "context", "task"
 NEED, APPROVAL, MATRIX, STEP = "need", "approval", "matrix", "step"
 
+ANY_AXIS = "*"  # stands for every key of a matrix that is no option
 PLACES: Mapping[str, Mapping[str, str]] = {
     WORKFLOW: {"env": TEXTS},
     PIPELINE: {"env": TEXTS},
@@ -30,11 +32,14 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     TASK: {"with": TEXTS, "env": TEXTS, "when": EXPRESSION},
     NEED: {"when": EXPRESSION},
     APPROVAL: {"message": TEXT},
-    MATRIX: {"*": AXIS},
+    MATRIX: {ANY_AXIS: AXIS},
     STEP: {"env": TEXTS, "workDir": TEXT, "exec": ARGUMENTS, "run": SCRIPT, "shell": SCRIPT},
 }
 _TASKS = ("tasks", "finally")
-_NONE: Mapping[str, str] = {}
+_ANY_TASK = ("spec", "pipelines", "", "tasks", "")
+_NONE: Mapping[str, str] = MappingProxyType({})
+# What is at a path below `tasks`, by the length of the path, and by its sixth word where it has one.
+_IN_A_TASK = {5: {"": TASK}, 6: {"approval": APPROVAL, "matrix": MATRIX}, 7: {"needs": NEED, "steps": STEP}}
 
 
 class Place(NamedTuple):
@@ -85,30 +90,18 @@ def _axes(matrix: Mapping[str, Any], path: Path) -> Iterator[Place]:
 
 
 def keys_at(path: Path) -> Mapping[str, str]:
-    """The keys of what `path` leads to that are places, and their sorts; `*` stands for keys of the user's own.
-
-    `path` is one of the whole object's.
-    """
-    return PLACES.get(_holder(path) or "", _NONE)
-
-
-def _holder(path: Path) -> str | None:
-    """What `path` leads to, if it has places; a mapping of the user's own names has none."""
-    if path == ("spec",):
-        return WORKFLOW
-    if path[:2] == ("spec", "task"):  # of a TaskTemplate
-        path = ("spec", "pipelines", "", "tasks", "", *path[2:])
-    if path[:2] != ("spec", "pipelines") or len(path) < 3:
-        return None
-    inner = path[3:]
-    if not inner:
-        return PIPELINE
-    if len(inner) == 2 and inner[0] == "contexts":
-        return CONTEXT
-    if inner[0] not in _TASKS:
-        return None
-    if len(inner) == 2:
-        return TASK
-    if len(inner) == 3 and inner[2] in (APPROVAL, MATRIX):
-        return str(inner[2])
-    return {"needs": NEED, "steps": STEP}.get(inner[2]) if len(inner) == 4 else None
+    """The keys of what `path` leads to that are places, or ANY_AXIS, with the sort of each. Of the whole object."""
+    depth = len(path)
+    if depth == 1:
+        return PLACES[WORKFLOW] if path == ("spec",) else _NONE
+    if depth < 3 or depth == 4 or depth > 7 or path[1] != "pipelines" or path[0] != "spec":
+        inside = path[:2] == ("spec", "task")  # of a TaskTemplate
+        return keys_at((*_ANY_TASK, *path[2:])) if inside else _NONE
+    if depth == 3:
+        return PLACES[PIPELINE]
+    if path[3] == "contexts":
+        return PLACES[CONTEXT] if depth == 5 else _NONE
+    if path[3] not in _TASKS:
+        return _NONE
+    kind = _IN_A_TASK[depth].get(path[5] if depth > 5 else "")
+    return _NONE if kind is None else PLACES[kind]

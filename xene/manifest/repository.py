@@ -6,9 +6,11 @@ that does not exist. What was read before comes from `cache`; the YAML reader is
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple
 
 from xene.errors import NotFound
 from xene.manifest import cache as kept
@@ -57,7 +59,8 @@ def load(root: str, *, cache: bool = True, templates: Callable[[], Mapping[str, 
     base = home or (real if os.path.isdir(real) else os.path.dirname(real))
     shown = _shower(root, real, base)
     name, source_problems = _source(base, shown) if home else (None, ())
-    loaded, problems = _read(real, base, shown, cache, templates)
+    with _uncollected():
+        loaded, problems = _read(real, base, shown, cache, templates)
     entries = tuple(entry for part in loaded for entry in part.entries)
     declared = tuple(item for part in loaded for item in part.declared)
     wanted = tuple(reference for part in loaded for reference in part.wanted)
@@ -65,6 +68,18 @@ def load(root: str, *, cache: bool = True, templates: Callable[[], Mapping[str, 
     problems += _duplicates(declared)
     problems.sort(key=lambda problem: (problem.file, problem.line, problem.col))
     return Repository(root, name or base, real == base, entries, tuple(problems), declared, wanted)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing that is read here is in a circle, and the collector would walk over it ever again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _shower(root: str, real: str, base: str) -> Callable[[str], str]:

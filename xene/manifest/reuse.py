@@ -12,7 +12,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
-from xene.engine.expressions import OPEN, ExpressionError
+from xene.engine.texts import OPEN, ExpressionError
 from xene.engine.tree import Node
 from xene.manifest import substitution
 from xene.manifest.findings import Finding, Path

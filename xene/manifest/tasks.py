@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import Any, Iterator
 
-from xene.engine.expressions import OPEN
+from xene.engine.texts import OPEN
 from xene.manifest import places, templates
 from xene.manifest.connectors import Need
 from xene.manifest.durations import duration_findings
@@ -22,6 +22,7 @@ from xene.manifest.retries import retry_findings
 from xene.model.workflow import DEFAULT_CONTEXT
 
 RESERVED = "xene-"
+_PLAIN = {"description", "needs", "env", "outputs", "steps"}
 
 
 def task_findings(name: str, task: Any, path: Path, contexts: Any, judge: Judge | None) -> Iterator[Finding]:
@@ -31,11 +32,12 @@ def task_findings(name: str, task: Any, path: Path, contexts: Any, judge: Judge 
     """
     if name.startswith(RESERVED):
         yield _reserved(name, path)
-    yield from _context(task, path, contexts)
-    yield from duration_findings(task, path)
-    yield from retry_findings(task, path)
-    yield from duration_findings(fields(task, "approval"), (*path, "approval"), ("timeout",))
-    yield from matrix_findings(task, path)
+    if isinstance(task, dict) and not task.keys() <= _PLAIN:  # most tasks have nothing but these
+        yield from _context(task, path, contexts)
+        yield from duration_findings(task, path)
+        yield from retry_findings(task, path)
+        yield from duration_findings(fields(task, "approval"), (*path, "approval"), ("timeout",))
+        yield from matrix_findings(task, path)
     seen: dict[str, int] = {}
     for index, step in enumerate(items(task, "steps")):
         place = (*path, "steps", index)

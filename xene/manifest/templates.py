@@ -108,21 +108,26 @@ def in_arguments(arguments: list[Any], path: Path, reach: Callable[[], Reach]) -
             yield from in_value(text, (*path, index), reach())
 
 
-def misplaced(value: Any, path: Path) -> Iterator[Finding]:
+def misplaced(data: Any) -> list[Finding]:
     """Templates in texts that nobody renders: names, labels, descriptions and all the rest."""
-    known = places.keys_at(path) if isinstance(value, dict) else ()
+    found: list[Finding] = []
+    _gather(data, (), found)
+    return found
+
+
+def _gather(value: Any, path: Path, found: list[Finding]) -> None:
+    """Add what is misplaced in a mapping or a list, at whatever depth."""
+    keys = places.keys_at(path)
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-        plain = isinstance(inner, str)
-        if (plain and OPEN not in inner) or key in known or ("*" in known and _is_axis(key, inner)):
-            continue
-        if plain:
-            yield scripts.elsewhere((*path, key))
-        elif isinstance(inner, (dict, list)) and inner:
-            yield from misplaced(inner, (*path, key))
-
-
-def _is_axis(key: Any, value: Any) -> bool:
-    return key not in MATRIX_OPTIONS and isinstance(value, str)
+        if isinstance(inner, str):
+            if (
+                OPEN in inner
+                and key not in keys
+                and not (places.ANY_AXIS in keys and key not in MATRIX_OPTIONS)
+            ):
+                found.append(scripts.elsewhere((*path, key)))
+        elif isinstance(inner, (dict, list)) and key not in keys:
+            _gather(inner, (*path, key), found)
 
 
 def _parts(text: str, path: Path) -> tuple[Part, ...] | Finding:

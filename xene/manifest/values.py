@@ -95,13 +95,13 @@ class Builder:
     def _param(self, node: Fields, out: dict[str, Any]) -> None:
         """`default` and `enum` of a param are of the type that stands beside them."""
         wanted = out.get("type")
-        if wanted not in _ARTICLE:
+        if not isinstance(wanted, str) or wanted not in _ARTICLE:
             return
         if "default" in out:
-            out["default"] = self._typed(node.fields["default"][1], str(wanted))
+            out["default"] = self._typed(node.fields["default"][1], wanted)
         listed = node.fields["enum"][1] if "enum" in out else None
         if isinstance(listed, Items):
-            out["enum"] = [self._typed(item, str(wanted)) for item in listed.items]
+            out["enum"] = [self._typed(item, wanted) for item in listed.items]
 
     def _typed(self, node: Node, wanted: str) -> Any:
         if not isinstance(node, Scalar):
