@@ -37,7 +37,7 @@ def task_template_findings(data: Any) -> Iterator[Finding]:
     for finding in _of_task(spec, task):
         if (finding.path, finding.offset) not in told:
             yield finding
-    yield from templates.misplaced(data, ())
+    yield from templates.misplaced(data)
 
 
 def _of_task(spec: Any, task: Any) -> Iterator[Finding]:
