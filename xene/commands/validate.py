@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from xene.manifest.repository import Repository
 
 
+_WORDS = {"TaskTemplate": "task template"}
+
+
 def validate(
     call: Call,
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, or directories of manifests.")],
@@ -61,7 +64,7 @@ def as_json(problem: Problem) -> dict[str, Any]:
 def counted(repositories: Sequence[Repository]) -> str:
     """`2 workflows, 1 agent in 3 files`. What several of the paths lead to counts once."""
     entries = {
-        (entry.kind.lower(), entry.name, os.path.realpath(entry.file))
+        (_WORDS.get(entry.kind, entry.kind.lower()), entry.name, os.path.realpath(entry.file))
         for repository in repositories
         for entry in repository.entries
     }
