@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.commands.terminal import ROOT, Terminal
 
 TEMPLATE = """\
@@ -101,3 +103,13 @@ def test_the_example(xene: Terminal) -> None:
         name: f"{name}.tar.gz" for name in outputs
     }
     assert int(outputs["docs"]["bytes"]) > int(outputs["logs"]["bytes"])
+
+
+def test_the_page_of_the_docs(xene: Terminal) -> None:
+    page = (ROOT / "docs" / "task-templates.md").read_text()
+    (xene.cwd / "hall.yaml").write_text(
+        re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[0]
+    )
+    told = xene("run", "hall.yaml", code=0).err
+    assert "first/keep | Hello, Ada\n" in told
+    assert "second/keep | Goodbye, you who heard 'Hello, Ada'\n" in told

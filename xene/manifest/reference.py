@@ -57,13 +57,13 @@ expression as it is, without the braces.
 | env of a pipeline or a context, `workDir` of a context | `params`, `env`, `run.id`, `agent` |
 | `when` of a task or a connector, message of an approval, axis of a matrix | these, and \
 `tasks` that have surely ended |
-| env of a task | these, and `matrix` |
+| env of a task, and its `with` | these, and `matrix` |
 | env, `workDir` and `exec` of a step | these, and `steps` before it |
 | any of these in a task of `finally` | `run.outcome` too |
 
 Nothing is ever pasted into a script: a template inside `run` or `shell` is an error. Put the value into `env` and
 use the variable. In `exec` a template must be a whole argument, in a `matrix` a whole axis. Templates stand nowhere
-else.
+else. In a [TaskTemplate](task-templates.md) `params` are its own, and `tasks` and `matrix` come in by `with` alone.
 """
 
 
