@@ -235,7 +235,7 @@ OTHER_VALUES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["language", "forms"])
+@pytest.mark.parametrize("name", ["language", "forms", "expressions"])
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_no_other_value_at_any_place_makes_it_raise(name, data):
