@@ -64,6 +64,11 @@ def task(found, name="shop"):
     return json.loads(entry.text)["spec"]["pipelines"]["p"]["tasks"]["t"]
 
 
+def filled(text, values):
+    filling = substitution.Filling(values, substitution.Budget(1 << 20))
+    return filling.task({"steps": [{"env": {"A": text}}]})["steps"][0]["env"]["A"]
+
+
 def told(found):
     return [render(problem) for problem in found.problems]
 
@@ -110,8 +115,8 @@ def test_what_the_task_says_wins_and_env_is_added(tmp_path):
 )
 def test_params_are_replaced_in_trees_and_never_in_texts(text, given_, expected):
     value = substitution.given(given_) if "${{" in given_ else Literal(given_)
-    found = substitution.task({"steps": [{"env": {"A": text}}]}, {"x": value})
-    assert found["steps"][0]["env"]["A"] == expected
+    found = filled(text, {"x": value})
+    assert found == expected
 
 
 scope = {"run": {"id": "r-1"}, "env": {"A": "x{y}", "N": "3"}}
@@ -153,7 +158,7 @@ def test_what_is_put_in_reads_as_if_the_param_had_been_given(text, x, y):
         }
     except expressions.ExpressionError:
         return  # texts that are no templates are refused before anything is put in
-    out = substitution.task({"steps": [{"env": {"A": text}}]}, nodes)["steps"][0]["env"]["A"]
+    out = filled(text, nodes)
     assert expressions.render(out, scope) == plain
 
 
@@ -257,3 +262,18 @@ def test_a_template_may_not_use_a_template(tmp_path):
 def test_two_of_one_name_are_told(tmp_path):
     write(tmp_path, a=TEMPLATE, b=TEMPLATE, shop=workflow())
     assert [problem.code for problem in repository.load(str(tmp_path)).problems] == ["duplicate-object"]
+
+
+@pytest.mark.parametrize(
+    ("template", "uses"),
+    [
+        (TEMPLATE.replace('WHO: "${{ params.who }}"', f'WHO: "{"${{ params.who }}" * 200}"'), 1),
+        (TEMPLATE.replace("yes", "y" * 100_000), 60),
+    ],
+    ids=["texts", "tasks"],
+)
+def test_templates_do_not_blow_a_workflow_up(tmp_path, template, uses):
+    tasks = ", ".join(f't{n}: {{template: greet, with: {{who: "{"x" * 50_000}"}}}}' for n in range(uses))
+    head = "apiVersion: xene/v1\nkind: Workflow\nmetadata: {name: shop}\n"
+    write(tmp_path, greet=template, shop=f"{head}spec: {{pipelines: {{p: {{tasks: {{{tasks}}}}}}}}}\n")
+    assert [problem.code for problem in repository.load(str(tmp_path)).problems] == ["too-large"]

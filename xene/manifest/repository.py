@@ -244,7 +244,9 @@ def _templates(loaded: list[Loaded], stored: Callable[[], Mapping[str, Any]]) ->
         for entry in part.entries:
             if entry.kind == KIND:
                 spec = json.loads(entry.text)["spec"]
-                here.setdefault(entry.name, Template(entry.name, entry.digest, spec, entry.file))
+                here.setdefault(
+                    entry.name, Template(entry.name, entry.digest, spec, len(entry.text), entry.file)
+                )
     broken = {item.name for part in loaded for item in part.declared if item.kind == KIND}
     return Templates(here, frozenset(broken - here.keys()), stored, _bytes)
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
 from xene.engine.texts import OPEN, ExpressionError
-from xene.engine.tree import Node
+from xene.engine.tree import Literal, Node
 from xene.manifest import substitution
 from xene.manifest.findings import Finding, Path
 from xene.manifest.params import compiled
@@ -24,6 +24,7 @@ from xene.model.param_values import WrongValue, as_text, refused, shown, typed
 from xene.model.workflow import Param
 
 KIND = "TaskTemplate"
+MAX_ADDED = 4 << 20  # characters that templates may add to a workflow
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _GROUPS = ("tasks", "finally")
 _OF_TEMPLATE = ("steps", "outputs")  # what a task that uses a template does not have itself
@@ -32,11 +33,12 @@ _UNSURE = ("unknown-output", "unknown-artifact")  # what may only seem so where 
 
 
 class Template(NamedTuple):
-    """A template that is valid. `file` is "" where the state holds it."""
+    """A template that is valid. `size` is how long its JSON is; `file` is "" where the state holds it."""
 
     name: str
     digest: str
     spec: Mapping[str, Any]
+    size: int
     file: str = ""
 
 
@@ -65,7 +67,11 @@ class Templates:
         if found is not None or name in self.broken:
             return found
         data = self._stored().get(name)
-        return None if data is None else Template(name, codec.digest(data), data["spec"])
+        return (
+            None
+            if data is None
+            else Template(name, codec.digest(data), data["spec"], len(codec.canonical(data)))
+        )
 
     def names(self) -> list[str]:
         """All names, in order."""
@@ -136,6 +142,7 @@ def expand(data: Any, uses: list[Use], templates: Templates) -> Expansion:
     """The workflow with the templates of `uses` put in; `data` itself stays as it is."""
     found: dict[Path, tuple[Use, Template]] = {}
     findings: list[Finding] = []
+    budget = substitution.Budget(MAX_ADDED)
     tasks: dict[Path, Mapping[str, Any]] = {}
     for use in uses:
         findings += _own(use)
@@ -146,7 +153,12 @@ def expand(data: Any, uses: list[Use], templates: Templates) -> Expansion:
         found[use.path] = (use, template)
         values, wrong = _values(use, template)
         findings += wrong
-        tasks[use.path] = _task(use, template, values)
+        try:
+            tasks[use.path] = _task(use, template, values, budget)
+        except substitution.TooLarge:
+            del found[use.path]
+            findings.append(_too_large(use))
+            break
     used = tuple(sorted({(template.name, template.digest) for _, template in found.values()}))
     return Expansion(_with(data, tasks), found, used, tuple(findings), len(found) == len(uses))
 
@@ -181,9 +193,12 @@ def _replaced(data: Any, path: Path, value: Any) -> Any:
     return {**data, path[0]: _replaced(data[path[0]], path[1:], value)}
 
 
-def _task(use: Use, template: Template, values: substitution.Values) -> dict[str, Any]:
+def _task(
+    use: Use, template: Template, values: Mapping[str, Node], budget: substitution.Budget
+) -> dict[str, Any]:
     spec = template.spec
-    out = substitution.task(spec["task"], values)
+    budget.spend(template.size)
+    out = substitution.Filling(values, budget).task(spec["task"])
     env = {**out.get("env", {}), **fields(use.task, "env")}
     own = {key: value for key, value in use.task.items() if key not in _OF_TEMPLATE}
     out = {**out, **own}
@@ -214,6 +229,11 @@ def _unknown(use: Use, templates: Templates) -> Iterator[Finding]:
     yield Finding((*use.path, "template"), "unresolved-reference", message, hint)
 
 
+def _too_large(use: Use) -> Finding:
+    message = f"with its templates put in, this workflow would have more than {MAX_ADDED >> 20}Mi"
+    return Finding((*use.path, "template"), "too-large", message, "split it, or keep what is long in files")
+
+
 def _values(use: Use, template: Template) -> tuple[dict[str, Node], list[Finding]]:
     """What every param of the template stands for, and what is wrong with what is given for them."""
     params = codec.params_from_json(template.spec.get("params", {}))
@@ -241,7 +261,7 @@ def _value(use: Use, name: str, param: Param) -> Node:
     if not isinstance(text, str):
         if param.default is None:
             raise _Missing
-        return substitution.literal(param.default)
+        return Literal(param.default)
     if OPEN in text:
         return substitution.given(text)
     value = typed(param.type, text)
@@ -251,7 +271,7 @@ def _value(use: Use, name: str, param: Param) -> Node:
     pattern = compiled(param.pattern) if param.pattern is not None else None
     if pattern is not None and not pattern.fullmatch(as_text(value)):
         raise WrongValue(f"{shown(value)} does not match the pattern {param.pattern}")
-    return substitution.literal(value)
+    return Literal(value)
 
 
 def _undeclared(use: Use, params: Mapping[str, Param]) -> Iterator[Finding]:

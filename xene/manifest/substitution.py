@@ -13,10 +13,8 @@ from xene.engine.expressions import OPEN, ExpressionError, Template, as_text, pa
 from xene.engine.syntax import Part
 from xene.engine.tree import Access, Call, Literal, Name, Node, written
 from xene.manifest import places
-from xene.model.workflow import Scalar
 
 ROOT = "params"
-Values = Mapping[str, Node]
 
 
 def given(text: str) -> Node:
@@ -35,89 +33,112 @@ def _escaped(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def literal(value: Scalar) -> Node:
-    """A value that is known."""
-    return Literal(value)
+class TooLarge(Exception):
+    """What is put in would make the workflow larger than it may be."""
 
 
-def task(body: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    """The task of a template with its params replaced. What cannot be read stays: it is a problem of its own."""
-    out = _holder(body, places.TASK, values)
-    if "approval" in out:
-        out["approval"] = _holder(out["approval"], places.APPROVAL, values)
-    out["steps"] = [_holder(step, places.STEP, values) for step in out["steps"]]
-    return out
+class Budget:
+    """How many characters all templates of one workflow may still add to it."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def spend(self, characters: int) -> None:
+        """Raises TooLarge."""
+        self._left -= characters
+        if self._left < 0:
+            raise TooLarge
 
 
-def _holder(holder: Mapping[str, Any], kind: str, values: Values) -> dict[str, Any]:
-    out = dict(holder)
-    for key, sort in places.PLACES[kind].items():
-        if key not in out:
-            continue
-        if sort == places.TEXTS:
-            out[key] = {name: _text(text, values) for name, text in out[key].items()}
-        elif sort == places.ARGUMENTS:
-            out[key] = [_text(text, values) for text in out[key]]
-        elif sort == places.TEXT:
-            out[key] = _text(out[key], values)
-        elif sort == places.EXPRESSION:
-            out[key] = _expression(out[key], values)
-    return out
+class Filling:
+    """Puts `values`, the nodes for which the params of one use stand, into the task of its template."""
 
+    def __init__(self, values: Mapping[str, Node], budget: Budget) -> None:
+        self._values = values
+        self._sizes = {name: len(written(node)) for name, node in values.items()}
+        self._budget = budget
 
-def _expression(text: str, values: Values) -> str:
-    if ROOT not in text:
-        return text
-    try:
-        tree = parse(text)
-    except ExpressionError:
-        return text
-    new = replaced(tree, values)
-    return text if new == tree else written(new)
+    def task(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The task with its params replaced. What cannot be read stays: it is a problem of its own.
 
+        Raises TooLarge.
+        """
+        out = self._holder(body, places.TASK)
+        if "approval" in out:
+            out["approval"] = self._holder(out["approval"], places.APPROVAL)
+        out["steps"] = [self._holder(step, places.STEP) for step in out["steps"]]
+        return out
 
-def _text(text: str, values: Values) -> str:
-    if OPEN not in text or ROOT not in text:
-        return text
-    try:
-        parts = parse_template(text)
-    except ExpressionError:
-        return text
-    return _joined([_part(part, values) for part in parts])
+    def _holder(self, holder: Mapping[str, Any], kind: str) -> dict[str, Any]:
+        out = dict(holder)
+        for key, sort in places.PLACES[kind].items():
+            if key not in out:
+                continue
+            if sort == places.TEXTS:
+                out[key] = {name: self._text(text) for name, text in out[key].items()}
+            elif sort == places.ARGUMENTS:
+                out[key] = [self._text(text) for text in out[key]]
+            elif sort == places.TEXT:
+                out[key] = self._text(out[key])
+            elif sort == places.EXPRESSION:
+                out[key] = self._expression(out[key])
+        return out
 
+    def _expression(self, text: str) -> str:
+        if ROOT not in text:
+            return text
+        try:
+            tree = parse(text)
+        except ExpressionError:
+            return text
+        new = self._replaced(tree)
+        return text if new == tree else written(new)
 
-def _part(part: Part, values: Values) -> str | Node:
-    """A plain text, or what stands in a template now."""
-    if isinstance(part, str):
-        return part
-    new = replaced(part.tree, values)
-    return as_text(new.value) if isinstance(new, Literal) and new != part.tree else new
+    def _text(self, text: str) -> str:
+        if OPEN not in text or ROOT not in text:
+            return text
+        try:
+            parts = parse_template(text)
+        except ExpressionError:
+            return text
+        return _joined([self._part(part) for part in parts])
+
+    def _part(self, part: Part) -> str | Node:
+        """A plain text, or what stands in a template now."""
+        if isinstance(part, str):
+            return part
+        new: Node = self._replaced(part.tree)
+        return as_text(new.value) if isinstance(new, Literal) and new != part.tree else new
+
+    def _replaced(self, node: Any) -> Any:
+        """The tree with every `params.NAME` that has a value replaced by it."""
+        if isinstance(node, Name) and node.root == ROOT and node.keys and node.keys[0] in self._values:
+            name = str(node.keys[0])
+            self._budget.spend(self._sizes[name])
+            keys = tuple(self._replaced(key) for key in node.keys[1:])
+            found = self._values[name]
+            return Access(found, keys, node.offset) if keys else found
+        if isinstance(node, tuple):
+            return tuple(self._replaced(item) for item in node)
+        if not is_dataclass(node) or isinstance(node, (type, Literal)):
+            return node
+        new = {field.name: self._replaced(getattr(node, field.name)) for field in fields(node)}
+        return replace(node, **new)
 
 
 def _joined(parts: Iterable[str | Node]) -> str:
     """The parts in a row. Texts that would make a template together are written as one."""
-    out, plain = "", ""
+    out, plain = [], ""
     for part in (*parts, None):
         if isinstance(part, str):
             plain += part
             continue
-        out += f"{OPEN} {written(Literal(plain))} }}}}" if OPEN in plain else plain
+        out.append(_template(Literal(plain)) if OPEN in plain else plain)
         plain = ""
         if part is not None:
-            out += f"{OPEN} {written(part)} }}}}"
-    return out
+            out.append(_template(part))
+    return "".join(out)
 
 
-def replaced(node: Any, values: Values) -> Any:
-    """The tree with every `params.NAME` of `values` replaced."""
-    if isinstance(node, Name) and node.root == ROOT and node.keys and node.keys[0] in values:
-        keys = tuple(replaced(key, values) for key in node.keys[1:])
-        found = values[str(node.keys[0])]
-        return Access(found, keys, node.offset) if keys else found
-    if isinstance(node, tuple):
-        return tuple(replaced(item, values) for item in node)
-    if not is_dataclass(node) or isinstance(node, (type, Literal)):
-        return node
-    return replace(
-        node, **{field.name: replaced(getattr(node, field.name), values) for field in fields(node)}
-    )
+def _template(node: Node) -> str:
+    return f"{OPEN} {written(node)} }}}}"
