@@ -140,7 +140,7 @@ class _Pipeline:
         yield from container_findings(context, path)
         ground = self.ground
         if ground is not None:
-            for place in places.of(context, places.CONTEXT, path):
+            for place in places.of_context(context, path):
                 reach = ground.of_context if place.key == "env" else partial(ground.of_directory, context)
                 yield from templates.findings((place,), reach)
 

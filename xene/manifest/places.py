@@ -21,7 +21,7 @@ EXPRESSION = "expression"  # without braces
 SCRIPT = "script"  # where no template may be
 
 # What has such places:
-WORKFLOW, PIPELINE, CONTEXT, TASK = "spec", "pipeline", "context", "task"
+WORKFLOW, PIPELINE, CONTEXT, CONTAINER, TASK = "spec", "pipeline", "context", "container", "task"
 NEED, APPROVAL, MATRIX, STEP = "need", "approval", "matrix", "step"
 
 ANY_AXIS = "*"  # stands for every key of a matrix that is no option
@@ -29,6 +29,7 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     WORKFLOW: {"env": TEXTS},
     PIPELINE: {"env": TEXTS},
     CONTEXT: {"env": TEXTS, "workDir": TEXT, "shell": SCRIPT},
+    CONTAINER: {"image": TEXT},
     TASK: {"with": TEXTS, "env": TEXTS, "when": EXPRESSION},
     NEED: {"when": EXPRESSION},
     APPROVAL: {"message": TEXT},
@@ -89,6 +90,13 @@ def _axes(matrix: Mapping[str, Any], path: Path) -> Iterator[Place]:
             yield Place(AXIS, name, value, (*path, name))
 
 
+def of_context(context: Any, path: Path) -> Iterator[Place]:
+    """The places of a context and of its container."""
+    yield from of(context, CONTEXT, path)
+    if isinstance(context, dict):
+        yield from of(context.get("container"), CONTAINER, (*path, "container"))
+
+
 def keys_at(path: Path) -> Mapping[str, str]:
     """The keys of what `path` leads to that are places, or ANY_AXIS, with the sort of each. Of the whole object."""
     depth = len(path)
@@ -100,8 +108,14 @@ def keys_at(path: Path) -> Mapping[str, str]:
     if depth == 3:
         return PLACES[PIPELINE]
     if path[3] == "contexts":
-        return PLACES[CONTEXT] if depth == 5 else _NONE
+        return _in_a_context(path)
     if path[3] not in _TASKS:
         return _NONE
     kind = _IN_A_TASK[depth].get(path[5] if depth > 5 else "")
     return _NONE if kind is None else PLACES[kind]
+
+
+def _in_a_context(path: Path) -> Mapping[str, str]:
+    if len(path) == 5:
+        return PLACES[CONTEXT]
+    return PLACES[CONTAINER] if len(path) == 6 and path[5] == "container" else _NONE

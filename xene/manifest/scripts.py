@@ -51,7 +51,5 @@ def elsewhere(path: Path) -> Finding:
     """The problem of a template at a place where none is rendered."""
     name = next((key for key in reversed(path) if isinstance(key, str)), "")
     message = f"a template is not allowed in {quoted(name)}"
-    hint = (
-        "templates may stand in env values, workDir, exec, an approval's message, and as an axis of a matrix"
-    )
+    hint = "templates may stand in env, workDir, exec, an image, an approval's message, and as an axis of a matrix"
     return Finding(path, "bad-template", message, hint, nth=0)
