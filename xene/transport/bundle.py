@@ -60,7 +60,10 @@ def unpack(archive):
     temporary = tempfile.mkdtemp(prefix=".unpack-", dir=parent)
     try:
         zipfile.ZipFile(io.BytesIO(data)).extractall(temporary)
-        paths = [os.path.join(folder, name) for folder, _, names in os.walk(temporary) for name in names]
+        paths = []
+        for folder, _, names in list(os.walk(temporary)):
+            paths += [os.path.join(folder, name) for name in names]
+            os.mkdir(os.path.join(folder, "__pycache__"))  # now, while the umask is ours
         faults = []  # side by side: a journalling file system makes many durable in one go
         parts = [threading.Thread(target=sync, args=(paths[part::16], faults)) for part in range(16)]
         for part in parts:
