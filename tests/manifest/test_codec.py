@@ -197,3 +197,27 @@ def test_the_schema_knows_the_defaults_of_the_model():
     assert (backoff["initial"]["default"], backoff["factor"]["default"]) == ("1s", NO_RETRY.factor)
     assert (NO_RETRY.initial, NO_RETRY.max_pause, backoff["max"]["default"]) == (1, 60, "1m")
     assert tuple(defs["retry"]["properties"]["on"]["default"]) == NO_RETRY.on
+
+
+of_templates = some(
+    {"steps": st.lists(steps, min_size=1, max_size=2)},
+    when=texts,
+    approval=some(message=st.just("x"), timeout=durations),
+    context=st.sampled_from(["default", "go"]),
+    env=env,
+    timeout=durations,
+    retry=retries,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(of_templates, unique(names))
+def test_a_template_is_normal_after_one_pass(task, outputs):
+    head = {"apiVersion": "xene/v1", "kind": "TaskTemplate", "metadata": {"name": "a"}}
+    params = {"x": {"type": "integer", "default": 1}}
+    data = {**head, "spec": {"params": params, "outputs": outputs, "task": task}}
+    assert schema.accepts("TaskTemplate")(data)
+    normal = codec.task_template_to_json(codec.task_template_from_json(data))
+    assert schema.accepts("TaskTemplate")(normal)
+    assert codec.task_template_to_json(codec.task_template_from_json(normal)) == normal
+    assert codec.task_template_from_json(normal) == codec.task_template_from_json(data)

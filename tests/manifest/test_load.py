@@ -275,4 +275,4 @@ class yaml_of:
 
 @pytest.mark.parametrize("text", ["", "\n", "---\n", "# only a comment\n", "--- \n...\n"])
 def test_nothing_is_nothing(text):
-    assert load_text(text, "a") == ((), (), (), ())
+    assert load_text(text, "a") == ((), (), (), (), ())

@@ -86,12 +86,35 @@ WORKFLOW = {
                         "steps": [{"name": "b", "exec": ["x", "y"], "retry": {"maxAttempts": 2}}],
                     },
                 },
-                "finally": {"c": {"steps": [{"name": "c", "run": "x"}]}},
+                "finally": {
+                    "c": {"steps": [{"name": "c", "run": "x"}]},
+                    "d": {"template": "go-test", "with": {"suite": "unit"}},
+                },
             },
             "scan": {
                 "needs": ["build", {"pipeline": "build", "on": ["error", "skipped"], "artifacts": ["one"]}],
                 "tasks": {"a": {"steps": [{"name": "a", "run": "x"}]}},
             },
+        },
+    },
+}
+TEMPLATE = {
+    "apiVersion": "xene/v1",
+    "kind": "TaskTemplate",
+    "metadata": {"name": "go-test", "labels": {"team": "web"}, "annotations": {"a/b": "c"}},
+    "description": "x",
+    "spec": {
+        "params": {"suite": {"type": "string", "enum": ["unit"], "default": "unit"}},
+        "outputs": ["v"],
+        "task": {
+            "when": "true",
+            "approval": {"message": "x", "timeout": "1d"},
+            "context": "go",
+            "env": {"A": "${{ params.suite }}"},
+            "artifacts": {"one": "a/**"},
+            "retry": {"maxAttempts": 3, "on": ["error", 75]},
+            "timeout": "1m",
+            "steps": [{"name": "a", "exec": ["x"], "retry": {"maxAttempts": 2}}],
         },
     },
 }
@@ -183,7 +206,7 @@ def spoilt(draw, whole):
     return data
 
 
-@pytest.mark.parametrize("whole", [WORKFLOW, AGENT], ids=["workflow", "agent"])
+@pytest.mark.parametrize("whole", [WORKFLOW, TEMPLATE, AGENT], ids=["workflow", "template", "agent"])
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_both_judges_agree_and_every_refusal_has_words(whole, data):
@@ -229,6 +252,24 @@ def test_schemas_are_draft_2020_12():
 
     for kind in (*schema.KINDS, schema.SOURCE):
         jsonschema.Draft202012Validator.check_schema(schema.read(kind))
+
+
+def test_what_workflows_and_templates_share_is_the_same():
+    """The schemas stand alone, for editors; where both have a thing, it is one: scripts/share_schemas.py."""
+    workflow, template = schema.read("Workflow")["$defs"], schema.read("TaskTemplate")["$defs"]
+    own = {"task", "param"}
+    assert {name: workflow[name] for name in template if name not in own} == {
+        name: place for name, place in template.items() if name not in own
+    }
+    param = {**template["param"], "description": workflow["param"]["description"]}
+    assert param == workflow["param"]
+    keys, of_users = (
+        workflow["task"]["properties"],
+        {"needs", "join", "matrix", "outputs", "template", "with"},
+    )
+    assert template["task"]["properties"].keys() == keys.keys() - of_users
+    assert all(keys[key] == place for key, place in template["task"]["properties"].items() if key != "steps")
+    assert keys["steps"]["items"] == template["task"]["properties"]["steps"]["items"]
 
 
 def test_what_comes_later_is_not_in_the_schema():

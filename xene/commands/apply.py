@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from xene.commands import manifests, plans
 from xene.commands.call import Call, confirm, may_ask
-from xene.commands.diff import Path, Prune, Source, TakeOver, show
+from xene.commands.diff import Path, Prune, Source, TakeOver, remind, show
 from xene.commands.slow import slow
 from xene.commands.text import one_line, plural, shortened
 from xene.errors import Unplaceable, Unreachable
@@ -67,9 +68,10 @@ def apply(
         if_unchanged=if_unchanged,
         source=source,
     )
-    repository = manifests.read(call, path, control.known(place))
+    repository = manifests.read(call, path, control.known(place), partial(control.templates, place))
     with slow(call, "making the plan", lines=False):
         found = control.preview(place, repository, options)
+    remind(call, repository, found)
     if dry_run:
         return rehearse(call, found, options)
     return carry_out(call, place, repository, options, found, wait)

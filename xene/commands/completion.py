@@ -90,6 +90,7 @@ def names(ctx: Any, incomplete: str) -> list[str]:
         "runs": lambda state: _runs(state, "/" in incomplete),
         "agents": lambda state: (row["name"] for row in views.agents(state, limit=MANY)),
         "secrets": lambda state: (row["name"] for row in views.secrets(state, limit=MANY)),
+        "templates": lambda state: (row["name"] for row in views.templates(state, limit=MANY)),
     }
     return _names(ctx, readers[kind.name]) if kind.name in readers else []
 

@@ -25,7 +25,7 @@ def describe(
         str,
         typer.Argument(
             metavar="KIND",
-            help="workflow, pipeline, run, agent, secret or event.",
+            help="workflow, pipeline, run, agent, secret, template or event.",
             autocompletion=completion.kind_names,
         ),
     ],
@@ -77,10 +77,12 @@ def around(state: State, kind: Kind, row: Row) -> dict[str, Any]:
         out["runs"] = views.runs(state, workflow=row["name"], limit=RUNS)
     elif kind is kinds.PIPELINES:
         out["runs"] = views.runs(state, workflow=row["workflow"], pipeline=row["name"], limit=RUNS)
+    elif kind is kinds.TEMPLATES:
+        out["description"] = views.description(state, row["name"], kind.object)
     elif kind is kinds.AGENTS:
         out["pipelines"] = views.pipelines(state, agent=row["name"])
         out["runs"] = views.runs(state, agent=row["name"], limit=RUNS)
-    out["events"] = views.events(state, kind=kind.one.capitalize(), name=kind.key(row), limit=EVENTS)
+    out["events"] = views.events(state, kind=kind.object, name=kind.key(row), limit=EVENTS)
     return out
 
 
@@ -94,6 +96,8 @@ def page(kind: Kind, row: Row, more: dict[str, Any], now: float, color: bool) ->
     if kind is kinds.WORKFLOWS:
         text = pages.workflow(row, more["pipelines"], color, more["description"])
         sections = sections[1:]
+    elif kind is kinds.TEMPLATES:
+        text = pages.template(row, more["description"], color)
     else:
         text = pages.PAGES[kind.name](row, now, color)
     return text + "".join(

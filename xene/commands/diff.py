@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -12,6 +13,7 @@ from xene.commands.slow import slow
 
 if TYPE_CHECKING:
     from xene.control.apply import Preview
+    from xene.manifest.repository import Repository
 
 Path = Annotated[str, typer.Argument(metavar="PATH", help="A directory of manifests, or one file.")]
 Source = Annotated[
@@ -36,13 +38,26 @@ def diff(
     from xene.control.place import Place
 
     place = Place(call.state, call.home)
-    repository = manifests.read(call, path, apply.known(place))
+    repository = manifests.read(call, path, apply.known(place), partial(apply.templates, place))
     with slow(call, "making the plan", lines=False):
         found = apply.preview(
             place, repository, apply.Options(prune=prune, take_over=take_over, source=source)
         )
     show(call, found)
+    remind(call, repository, found)
     return 1 if found.plan.differs else 0
+
+
+def remind(call: Call, repository: Repository, found: Preview) -> None:
+    """A template that changes is taken over by its users only when they are applied."""
+    from xene.plan.diff import CHANGED
+
+    changed = [change.name for change in found.plan.of(CHANGED) if change.kind == "TaskTemplate"]
+    if changed and not repository.complete:
+        what = f"the TaskTemplate {changed[0]}" if len(changed) == 1 else f"{len(changed)} TaskTemplates"
+        call.warn(
+            f"workflows that use {what} and are not in PATH keep the old steps until they are applied again"
+        )
 
 
 def show(call: Call, found: Preview) -> None:

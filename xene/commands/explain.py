@@ -24,7 +24,7 @@ def explain(
         typer.Argument(
             metavar="PATH.IN.SPEC",
             help="Such as workflow, or workflow.spec.pipelines.placement.",
-            autocompletion=lambda: ["workflow", "agent", "secret", "xene", "config"],
+            autocompletion=lambda: ["workflow", "tasktemplate", "agent", "secret", "xene", "config"],
         ),
     ],
 ) -> int:

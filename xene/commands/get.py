@@ -24,7 +24,8 @@ KindArgument = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
-        help="workflows, pipelines, runs, agents, secrets or events; also workflow, wf, pl, r, ag, sec, ev.",
+        help="workflows, pipelines, runs, agents, secrets, templates or events;"
+        " also workflow, wf, pl, r, ag, sec, tpl, ev.",
         autocompletion=completion.kind_names,
     ),
 ]

@@ -68,7 +68,7 @@ IGNORE = """\
 # What xene does not read, in the syntax of .gitignore. (Names that start with a dot are never read.)
 """
 
-KINDS = ("Workflow", "Agent", "Secret", "Xene")
+KINDS = ("Workflow", "TaskTemplate", "Agent", "Secret", "Xene")
 
 
 def init(
@@ -136,6 +136,7 @@ def editor_settings() -> dict[str, Any]:
             ".xene/schemas/workflow.schema.json": ["workflows/**/*.yaml", "workflows/**/*.yml"],
             ".xene/schemas/agent.schema.json": ["agents/**/*.yaml", "agents/**/*.yml"],
             ".xene/schemas/secret.schema.json": ["secrets/**/*.yaml", "secrets/**/*.yml"],
+            ".xene/schemas/tasktemplate.schema.json": ["templates/**/*.yaml", "templates/**/*.yml"],
             ".xene/schemas/xene.schema.json": ["xene.yaml"],
         }
     }

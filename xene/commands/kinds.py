@@ -26,6 +26,11 @@ class Kind:
     columns: tuple[Column, ...]
     wide: tuple[Column, ...]
 
+    @property
+    def object(self) -> str:
+        """The kind as manifests and events call it."""
+        return "TaskTemplate" if self.name == "templates" else self.one.capitalize()
+
     def shown(self, form: str) -> tuple[Column, ...]:
         """The columns of one form."""
         return self.columns + self.wide if form == "wide" else self.columns
@@ -173,6 +178,20 @@ SECRETS = Kind(
     ),
     (Column("LABELS", lambda row, _: pairs(row["labels"])),),
 )
+TEMPLATES = Kind(
+    "templates",
+    "template",
+    ("tpl", "tasktemplate", "tasktemplates"),
+    lambda row: str(row["name"]),
+    (
+        Column("NAME", _of("name")),
+        Column("PARAMS", lambda row, _: ",".join(row["spec"].get("params", {}))),
+        Column("OUTPUTS", lambda row, _: ",".join(row["spec"].get("outputs", ()))),
+        Column("REVISION", _of("revision")),
+        Column("SOURCE", _of("source")),
+    ),
+    (Column("LABELS", lambda row, _: pairs(row["labels"])),),
+)
 EVENTS = Kind(
     "events",
     "event",
@@ -186,7 +205,7 @@ EVENTS = Kind(
     ),
     (Column("AT", _of("at")),),
 )
-ALL = (WORKFLOWS, PIPELINES, RUNS, AGENTS, SECRETS, EVENTS)
+ALL = (WORKFLOWS, PIPELINES, RUNS, AGENTS, SECRETS, TEMPLATES, EVENTS)
 
 
 def kind_of(word: str, allowed: Iterable[Kind] = ALL) -> Kind:

@@ -30,6 +30,7 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
     "runs": ("selector", "phase", "outcome", "since"),
     "agents": ("selector", "phase"),
     "secrets": ("selector",),
+    "templates": ("selector",),
     "events": ("since",),
 }
 
@@ -107,5 +108,5 @@ def events_of(state: State, name: str, wanted: Filter) -> list[Row]:
     if rest and kind.lower() in ("r", "run", "runs") and "/" in rest:
         rest = views.resolve_run(state, rest)  # WORKFLOW/PIPELINE is its newest run here too
     found = [k for k in kinds.ALL if rest and kind.lower() in (k.name, k.one, *k.short)]
-    asked: dict[str, Any] = {"kind": found[0].one.capitalize(), "name": rest} if found else {"name": name}
+    asked: dict[str, Any] = {"kind": found[0].object, "name": rest} if found else {"name": name}
     return views.events(state, **asked, **wanted.checked(kinds.EVENTS))

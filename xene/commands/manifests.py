@@ -5,7 +5,7 @@ The commands above it never see a manifest with a problem in it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
 
 from xene.commands.call import Call
 from xene.commands.slow import slow
@@ -55,15 +55,17 @@ def refuse(problems: Sequence[Problem], *, changed_nothing: bool = False, more: 
     )
 
 
-def read(call: Call, path: str, known: Known) -> Repository:
+def read(
+    call: Call, path: str, known: Known, templates: Callable[[], Mapping[str, Any]] = dict
+) -> Repository:
     """The repository at `path`, whole and right. Raises InvalidManifest after telling what is wrong.
 
-    `known` is what references may also name: the objects of the state.
+    `known` is what references may also name: the objects of the state; `templates` gives those it may use.
     """
     from xene.manifest import repository as repositories
 
     with slow(call, READING, lines=False):
-        repository = repositories.load(path)
+        repository = repositories.load(path, templates=templates)
     problems = problems_of(repository, known | {(entry.kind, entry.name) for entry in repository.entries})
     if problems:
         call.complain(told(problems[:SHOWN]))

@@ -91,7 +91,8 @@ def _placement(placement: Mapping[str, Any]) -> list[str]:
 
 
 def _task(name: str, task: Mapping[str, Any]) -> str:
-    after = f" after {', '.join(task['needs'])}" if task.get("needs") else ""
+    needs = [need if isinstance(need, str) else need["task"] for need in task.get("needs", ())]
+    after = f" after {', '.join(needs)}" if needs else ""
     return f"{name}{after}: {', '.join(step['name'] for step in task['steps'])}"
 
 
@@ -186,6 +187,16 @@ def secret(row: Row, _: float, color: bool) -> str:
     """A secret: where its value comes from, never the value."""
     pairs = [("Name", row["name"]), ("From", row["from"]), ("Digest", f"{row['digest']} (of its spec)")]
     return fields([*pairs, ("Source", row["source"]), ("Labels", row["labels"])], color=color)
+
+
+def template(row: Row, description: str, color: bool) -> str:
+    """A task template: what its users hand in, get, and take over."""
+    spec = row["spec"]
+    head = [("Name", row["name"]), *([("Description", description)] if description else [])]
+    head += [("Source", row["source"]), ("Labels", row["labels"]), ("Revision", row["revision"])]
+    head += [("Params", [_param(name, param) for name, param in spec.get("params", {}).items()])]
+    head += [("Outputs", spec.get("outputs", [])), ("Task", _task(row["name"], spec["task"]))]
+    return fields(head, color=color)
 
 
 def section(title: str, rows: Sequence[Row], kind: kinds.Kind, now: float, color: bool) -> str:

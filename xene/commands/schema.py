@@ -10,7 +10,7 @@ from xene.commands.call import Call, as_json
 from xene.commands.text import did_you_mean
 from xene.errors import Usage
 
-KINDS = ("Workflow", "Agent", "Secret", "Xene", "Config")
+KINDS = ("Workflow", "TaskTemplate", "Agent", "Secret", "Xene", "Config")
 
 
 def schema(
@@ -19,7 +19,7 @@ def schema(
         str,
         typer.Argument(
             metavar="KIND",
-            help="Workflow, Agent, Secret, Xene (xene.yaml) or Config (config.yaml).",
+            help="Workflow, TaskTemplate, Agent, Secret, Xene (xene.yaml) or Config (config.yaml).",
             autocompletion=lambda: list(KINDS),
         ),
     ],

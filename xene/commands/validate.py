@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from xene.manifest.repository import Repository
 
 
+_WORDS = {"TaskTemplate": "task template"}
+
+
 def validate(
     call: Call,
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, or directories of manifests.")],
@@ -30,6 +33,9 @@ def validate(
 
     with slow(call, manifests.READING, lines=False):
         found = [repositories.load(path) for path in paths]
+        others = repositories.templates_of(found) if len(found) > 1 else {}
+        if others:
+            found = [repositories.load(path, templates=lambda: others) for path in paths]
     known = manifests.objects_of(found)
     told = {problem: None for one in found for problem in manifests.problems_of(one, known)}
     problems = [*told, *(problem for problem in repositories.duplicates(found) if problem not in told)]
@@ -58,7 +64,7 @@ def as_json(problem: Problem) -> dict[str, Any]:
 def counted(repositories: Sequence[Repository]) -> str:
     """`2 workflows, 1 agent in 3 files`. What several of the paths lead to counts once."""
     entries = {
-        (entry.kind.lower(), entry.name, os.path.realpath(entry.file))
+        (_WORDS.get(entry.kind, entry.kind.lower()), entry.name, os.path.realpath(entry.file))
         for repository in repositories
         for entry in repository.entries
     }

@@ -70,6 +70,12 @@ def known(place: Place) -> set[tuple[str, str]]:
         return found | {("Agent", row.name) for row in agents.every(conn) if not row.leaving}
 
 
+def templates(place: Place) -> dict[str, dict[str, Any]]:
+    """The JSON of the state's task templates by name, for what uses one that is not in the repository."""
+    with db.open_for_reading(place.state) as state, state.snapshot() as conn:
+        return objects.templates(conn)
+
+
 def preview(place: Place, repository: Repository, options: Options) -> Preview:
     """The plan, and where each pipeline would be placed. Writes nothing. Raises InvalidManifest."""
     _refuse_problems(repository)

@@ -85,10 +85,11 @@ def load(root: str) -> dict[str, Known]:
 
 
 def _known(row: tuple[object, ...]) -> Known:
-    signature, is_settled, content, entries, declared = row
+    signature, is_settled, content, entries, declared, used = row
     loaded = Loaded(
         tuple(_entry(entry) for entry in entries),  # type: ignore[attr-defined]
         tuple(Declared._make(item) for item in declared),  # type: ignore[attr-defined]
+        used=used,  # type: ignore[arg-type]
     )
     return Known(signature, is_settled, content, loaded)  # type: ignore[arg-type]
 
@@ -132,7 +133,7 @@ def _row(known: Known) -> tuple[object, ...]:
         (*entry[:7], tuple(map(tuple, entry.references)), entry.col) for entry in known.loaded.entries
     )
     declared = tuple(map(tuple, known.loaded.declared))
-    return known.signature, known.settled, known.digest, entries, declared
+    return known.signature, known.settled, known.digest, entries, declared, known.loaded.used
 
 
 def _replace(path: str, data: bytes) -> None:

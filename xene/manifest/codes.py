@@ -41,7 +41,7 @@ CODES = {
     "unknown-artifact": "A connector names an artifact that is not kept there.",
     "cycle": "Tasks or pipelines need each other in a circle.",
     "unknown-context": "A task names a context that the pipeline does not declare.",
-    "unknown-param": "An expression names a param that the pipeline does not declare.",
+    "unknown-param": "An expression, or a `with`, names a param that pipeline or template do not declare.",
     "unknown-output": "An expression names an output that the task does not declare, or cannot have by then.",
     "unknown-reference": "An expression names something that does not exist, or is not in reach there.",
     "not-upstream": "An expression names a task or a step that need not have ended by then.",

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 NOT_YET = "is not in this version of Xene yet"
 
-KINDS = ("TaskTemplate",)
+KINDS: tuple[str, ...] = ()
 
 KEYS: dict[str, frozenset[str]] = {
     "WorkflowSpec": frozenset({"suspend", "triggers", "notify"}),
     "Pipeline": frozenset({"triggers", "notify", "history"}),
     "Placement": frozenset({"lostAfter", "onLost"}),
-    "Task": frozenset({"template", "with"}),
     "AgentSpec": frozenset({"autostart"}),
 }
 

@@ -9,51 +9,58 @@ from __future__ import annotations
 import json
 import re
 from itertools import islice
-from typing import Any, Iterable, Iterator
-
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.reader import ReaderError
+from typing import Any, Iterable, Iterator, NamedTuple
 
 from xene.engine.texts import OPEN
-from xene.manifest import later, schema, shapes, syntax
+from xene.manifest import later, reuse, schema, shapes
 from xene.manifest.agents import agent_findings
 from xene.manifest.checks import workflow_findings
+from xene.manifest.documents import documents
 from xene.manifest.entries import Declared, Entry, Loaded, ObjectReference
 from xene.manifest.findings import Finding, Path
-from xene.manifest.nodes import Broken, Composer, Fields, Flaw, Node, Scalar
+from xene.manifest.inside import Inside
+from xene.manifest.nodes import Fields, Flaw, Node, Scalar
 from xene.manifest.plain import fields, text
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
+from xene.manifest.reuse import Templates
 from xene.manifest.secrets import secret_findings
 from xene.manifest.source import Source
-from xene.manifest.spots import spot
+from xene.manifest.spots import placed
+from xene.manifest.task_templates import task_template_findings
 from xene.manifest.values import Builder, locate
 from xene.model import codec
 from xene.model.ids import is_name
 
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
+NO_TEMPLATES = Templates()
 # In quotes it may hide a key or a template from who only searches the text.
 _ESCAPE = re.compile(r"\\[xuU\r\n]")
 
 
 def load_text(data: bytes | str, file: str) -> Loaded:
-    """The objects and problems of one manifest file; `file` is its name in messages."""
+    """The objects and problems of one manifest file; `file` is its name in messages. It uses no template."""
+    return begin(data, file).finish(NO_TEMPLATES)
+
+
+def begin(data: bytes | str, file: str) -> Reading:
+    """One manifest file, read as far as it can be without the templates that its workflows use."""
     source = Source(file, data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data)
-    reading = _Reading(source)
-    for node in _documents(source, reading.flaws):
+    reading = Reading(source)
+    for node in documents(source, reading.flaws):
         if len(reading.flaws) > MAX_PROBLEMS:
             break  # and the last problem that is shown says that there are more
         if not _is_empty(node):
             reading.take(node)
-    return Loaded(tuple(reading.entries), tuple(reading.declared), reading.problems(), tuple(reading.wanted))
+    return reading
 
 
 def load_source(data: bytes, file: str) -> tuple[str | None, tuple[Problem, ...]]:
     """The `name` in an xene.yaml, and what is wrong with the file."""
     source = Source(file, data)
-    reading = _Reading(source)
+    reading = Reading(source)
     name = None
-    for node in _documents(source, reading.flaws)[:1]:
+    for node in documents(source, reading.flaws)[:1]:
         found, _ = reading.judge(node, schema.SOURCE)
         name = text(found, "name")
     problems = reading.problems()
@@ -67,34 +74,28 @@ def load_source(data: bytes, file: str) -> tuple[str | None, tuple[Problem, ...]
 def load_config(data: bytes, file: str) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     """What `$XENE_HOME/config.yaml` says, and what is wrong with the file; `{}` for an empty one."""
     source = Source(file, data)
-    reading = _Reading(source)
+    reading = Reading(source)
     found: Any = {}
-    for node in [node for node in _documents(source, reading.flaws) if not _is_empty(node)][:1]:
+    for node in [node for node in documents(source, reading.flaws) if not _is_empty(node)][:1]:
         found, _ = reading.judge(node, schema.CONFIG)
     problems = reading.problems()
     return ({} if problems else found), problems
-
-
-def _documents(source: Source, flaws: list[Flaw]) -> list[Node]:
-    if source.flaw is not None:
-        flaws.append(source.flaw)
-        return []
-    composer = Composer()
-    try:
-        composer.read(source.text)
-    except Broken as broken:
-        flaws.append(broken.flaw)
-    except (MarkedYAMLError, ReaderError) as error:
-        flaws.append(syntax.flaw(error, source))
-    flaws.extend(composer.flaws)
-    return composer.documents
 
 
 def _is_empty(node: Node) -> bool:
     return isinstance(node, Scalar) and node.text == "" and node.style == ""
 
 
-class _Reading:
+class _Waiting(NamedTuple):
+    """A workflow that uses templates, built but not judged yet. `flaws` are those of the building."""
+
+    node: Node
+    data: Any
+    flaws: list[Flaw]
+    uses: list[reuse.Use]
+
+
+class Reading:
     """What has come out of one file so far."""
 
     def __init__(self, source: Source) -> None:
@@ -102,6 +103,10 @@ class _Reading:
         hidden = bool(_ESCAPE.search(source.text))
         self.has_templates = hidden or OPEN in source.text
         self.has_conditions = hidden or "when" in source.text
+        self.may_reuse = hidden or "template" in source.text
+        self.waiting: list[_Waiting] = []
+        self.elsewhere: list[Problem] = []  # in files of templates, or told there
+        self.used: set[tuple[str, str]] = set()
         self.entries: list[Entry] = []
         self.declared: list[Declared] = []
         self.wanted: list[ObjectReference] = []
@@ -123,24 +128,69 @@ class _Reading:
         kind = self._kind(node)
         if kind is None:
             return
-        data, valid = self.judge(node, kind)
+        builder = Builder()
+        data = builder.build(node, shapes.shape(kind))
+        if text(fields(data, "metadata"), "name") is not None:
+            self.declared.append(self._declared(node, kind, data))
+        uses = reuse.uses_of(data) if self.may_reuse and kind == "Workflow" else []
+        if uses:
+            self.waiting.append(_Waiting(node, data, builder.flaws, uses))
+        else:
+            self._enter(node, kind, data, self._judged(node, kind, data, builder.flaws))
+
+    def so_far(self) -> Loaded:
+        """What is there without the templates."""
+        return Loaded(tuple(self.entries), tuple(self.declared))
+
+    def finish(self, templates: Templates) -> Loaded:
+        """All of the file, now that the templates are known which its workflows use."""
+        for waiting in self.waiting:
+            self._expand(waiting, templates)
+        if self.waiting:
+            self.entries.sort(key=lambda entry: entry.line)
+        problems = self.problems() + tuple(self.elsewhere[:MAX_PROBLEMS])
+        used = tuple(sorted(self.used))
+        return Loaded(tuple(self.entries), tuple(self.declared), problems, tuple(self.wanted), used)
+
+    def _expand(self, waiting: _Waiting, templates: Templates) -> None:
+        """Judge a workflow with its templates put in; what is wrong in them is told with both places."""
+        node, data, flaws, uses = waiting
+        expansion = reuse.expand(data, uses, templates)
+        self.used.update(expansion.used)
+        found = expansion.told(_told_once(islice(workflow_findings(expansion.data, True), MAX_PROBLEMS + 1)))
+        whole = reuse.plain(expansion.data, expansion)
+        valid = self._accepted(node, "Workflow", data, flaws, found) and not found and expansion.complete
+        if valid and not schema.accepts("Workflow")(whole):
+            found = _worded("Workflow", whole)
+        self._enter(node, "Workflow", whole, valid and not found and not flaws)
+        self.flaws += flaws
+        self._tell(node, found, {flaw[:2] for flaw in flaws}, Inside(self.source, node, expansion, templates))
+
+    def _tell(self, node: Node, found: list[Finding], taken: set[tuple[int, int]], inside: Inside) -> None:
+        """Findings in this file or in those of templates; where something is wrong already, one is enough."""
+        for finding in found:
+            problem = inside.problem(finding)
+            if problem is not None:
+                self.elsewhere.append(problem)
+            elif finding.inside or _start(node, finding) not in taken:
+                self.flaws.append(self._placed(node, finding))
+
+    def _declared(self, node: Node, kind: str, data: Any) -> Declared:
+        mark = locate(node, ("metadata", "name")).mark
+        return Declared(kind, data["metadata"]["name"], self.source.file, mark.line + 1, mark.column + 1)
+
+    def _enter(self, node: Node, kind: str, data: Any, valid: bool) -> None:
+        """Keep a valid object; of another one what it refers to."""
         references = self._references(node, kind, data)
         if not valid:
             self.wanted += references
-        name = text(fields(data, "metadata"), "name")
-        if name is None:
             return
-        mark = locate(node, ("metadata", "name")).mark
-        file = self.source.file
-        self.declared.append(Declared(kind, name, file, mark.line + 1, mark.column + 1))
-        if valid:
-            normal = _normal(kind, data)
-            labels = normal["metadata"].get("labels", {})
-            body = json.dumps(normal, separators=(",", ":"), ensure_ascii=False)
-            digest = codec.digest(normal)
-            self.entries.append(
-                Entry(kind, name, labels, digest, body, file, mark.line + 1, references, mark.column + 1)
-            )
+        _, name, file, line, col = self._declared(node, kind, data)
+        normal = _normal(kind, data)
+        labels = normal["metadata"].get("labels", {})
+        body = json.dumps(normal, separators=(",", ":"), ensure_ascii=False)
+        digest = codec.digest(normal)
+        self.entries.append(Entry(kind, name, labels, digest, body, file, line, references, col))
 
     def _kind(self, node: Node) -> str | None:
         """The kind of the object, if it is one that can be read here."""
@@ -166,21 +216,24 @@ class _Reading:
         """The plain data of an object, and whether it is valid; what is wrong with it goes to `flaws`."""
         builder = Builder()
         data = builder.build(node, shapes.shape(kind))
-        found = _told_once(islice(self._meant(kind, data), MAX_PROBLEMS + 1))
-        placed = [self._placed(node, finding) for finding in found]
-        judged = {_start(node, finding) for finding in found if finding.inside}
-        self.flaws += [
-            flaw for flaw in builder.flaws if flaw[:2] not in judged
-        ]  # one problem there is enough
-        self.flaws += placed
-        accepted = schema.accepts(kind)(data)
-        if not accepted:
-            from xene.manifest import wording
+        return data, self._judged(node, kind, data, builder.flaws)
 
-            taken = {flaw[:2] for flaw in builder.flaws} | {_start(node, finding) for finding in found}
-            worded = [f for f in wording.findings(kind, data) if not _merged(node, f)]
-            self.flaws += [self._placed(node, f) for f in worded if _start(node, f) not in taken]
-        return data, accepted and not builder.flaws and not found
+    def _judged(self, node: Node, kind: str, data: Any, flaws: list[Flaw]) -> bool:
+        """Whether an object is valid. `flaws` are those of its building."""
+        found = _told_once(islice(self._meant(kind, data), MAX_PROBLEMS + 1))
+        judged = {_start(node, finding) for finding in found if finding.inside}
+        self.flaws += [flaw for flaw in flaws if flaw[:2] not in judged]  # one problem there is enough
+        self.flaws += [self._placed(node, finding) for finding in found]
+        return self._accepted(node, kind, data, flaws, found) and not flaws and not found
+
+    def _accepted(self, node: Node, kind: str, data: Any, flaws: list[Flaw], found: list[Finding]) -> bool:
+        """Whether the schema accepts an object; `flaws` and `found` have been found to be wrong with it."""
+        if schema.accepts(kind)(data):
+            return True
+        taken = {flaw[:2] for flaw in flaws} | {_start(node, finding) for finding in found}
+        worded = [f for f in _worded(kind, data) if not _merged(node, f)]
+        self.flaws += [self._placed(node, f) for f in worded if _start(node, f) not in taken]
+        return False
 
     def _meant(self, kind: str, data: Any) -> Iterator[Finding]:
         """What is wrong with the meaning of an object."""
@@ -190,18 +243,12 @@ class _Reading:
             yield from agent_findings(data, self.has_templates)
         elif kind == "Secret":
             yield from secret_findings(data, self.has_templates)
+        elif kind == "TaskTemplate":
+            yield from task_template_findings(data)
 
     def _placed(self, node: Node, finding: Finding) -> Flaw:
         """The finding with its line and column."""
-        found = locate(node, finding.path, finding.at_key)
-        mark, place = found.mark, None
-        if finding.nth is not None:
-            place = self.source.nth(OPEN, mark.index, finding.nth)
-        elif finding.offset is not None and isinstance(found, Scalar):
-            index = spot(self.source.text, found, finding.offset)
-            place = self.source.place(index) if index is not None else None
-        line, column = place or (mark.line, mark.column)
-        return Flaw(line, column, finding.code, finding.message, finding.hint)
+        return placed(self.source, node, finding)
 
     def _references(self, node: Node, kind: str, data: Any) -> tuple[ObjectReference, ...]:
         """The objects that a workflow names: agents to which its pipelines are pinned, and their secrets."""
@@ -226,6 +273,13 @@ def _named(pipeline: Any) -> Iterator[tuple[str, str, Path]]:
     for variable, secret in fields(pipeline, "secrets").items():
         if isinstance(secret, str) and is_name(secret):
             yield "Secret", secret, ("secrets", variable)
+
+
+def _worded(kind: str, data: Any) -> list[Finding]:
+    """What the schema has against an object, in words."""
+    from xene.manifest import wording
+
+    return wording.findings(kind, data)
 
 
 def _merged(node: Node, finding: Finding) -> bool:
@@ -260,6 +314,8 @@ def _normal(kind: str, data: Any) -> codec.Json:
     """The object as it means, however its defaults were written."""
     if kind == "Workflow":
         return codec.workflow_to_json(codec.workflow_from_json(data))
+    if kind == "TaskTemplate":
+        return codec.task_template_to_json(codec.task_template_from_json(data))
     if kind == "Secret":
         return codec.secret_to_json(codec.secret_from_json(data))
     return codec.agent_to_json(codec.agent_from_json(data))

@@ -12,9 +12,10 @@ from xene.manifest.findings import Finding, Path
 from xene.manifest.problems import quoted
 
 
-def param_findings(params: Mapping[str, Any], path: Path) -> Iterator[Finding]:
-    """What is wrong with `params`; `path` leads to them."""
-    yield from _clashes(params, path)
+def param_findings(params: Mapping[str, Any], path: Path, environment: bool = True) -> Iterator[Finding]:
+    """What is wrong with `params`; `path` leads to them. `environment`: each is a variable too."""
+    if environment:
+        yield from _clashes(params, path)
     for name, param in params.items():
         if isinstance(param, dict):
             yield from _pattern(param, (*path, name))
@@ -43,13 +44,13 @@ def _pattern(param: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     if param.get("type") in ("integer", "number", "boolean"):
         yield Finding(place, "wrong-value", "a pattern is for params of type string", at_key=True)
         return
-    compiled = _compiled(pattern)
-    if isinstance(compiled, str):
+    found = compiled(pattern)
+    if isinstance(found, str):
         hint = "RE2 has no look-around and no back-references"
-        yield Finding(place, "bad-pattern", f"not an RE2 pattern: {compiled}", hint)
+        yield Finding(place, "bad-pattern", f"not an RE2 pattern: {found}", hint)
         return
     for where, value in _values(param, path):
-        if isinstance(value, str) and not compiled.fullmatch(value):
+        if isinstance(value, str) and not found.fullmatch(value):
             yield Finding(
                 where, "bad-pattern", f"{quoted(value)} does not match the pattern {quoted(pattern)}"
             )
@@ -64,8 +65,8 @@ def _values(param: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> Any:
-    """The compiled pattern, or a text that says why it is none."""
+def compiled(pattern: str) -> Any:
+    """The compiled RE2 pattern, or a text that says why it is none."""
     import re2
 
     options = re2.Options()

@@ -30,13 +30,14 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     PIPELINE: {"env": TEXTS},
     CONTEXT: {"env": TEXTS, "workDir": TEXT, "shell": SCRIPT},
     CONTAINER: {"image": TEXT},
-    TASK: {"env": TEXTS, "when": EXPRESSION},
+    TASK: {"with": TEXTS, "env": TEXTS, "when": EXPRESSION},
     NEED: {"when": EXPRESSION},
     APPROVAL: {"message": TEXT},
     MATRIX: {ANY_AXIS: AXIS},
     STEP: {"env": TEXTS, "workDir": TEXT, "exec": ARGUMENTS, "run": SCRIPT, "shell": SCRIPT},
 }
 _TASKS = ("tasks", "finally")
+_ANY_TASK = ("spec", "pipelines", "", "tasks", "")
 _NONE: Mapping[str, str] = MappingProxyType({})
 # What is at a path below `tasks`, by the length of the path, and by its sixth word where it has one.
 _IN_A_TASK = {5: {"": TASK}, 6: {"approval": APPROVAL, "matrix": MATRIX}, 7: {"needs": NEED, "steps": STEP}}
@@ -102,7 +103,8 @@ def keys_at(path: Path) -> Mapping[str, str]:
     if depth == 1:
         return PLACES[WORKFLOW] if path == ("spec",) else _NONE
     if depth < 3 or depth == 4 or depth > 7 or path[1] != "pipelines" or path[0] != "spec":
-        return _NONE
+        inside = path[:2] == ("spec", "task")  # of a TaskTemplate
+        return keys_at((*_ANY_TASK, *path[2:])) if inside else _NONE
     if depth == 3:
         return PLACES[PIPELINE]
     if path[3] == "contexts":

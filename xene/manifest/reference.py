@@ -57,13 +57,13 @@ expression as it is, without the braces.
 | env of a pipeline or a context, `workDir` of a context | `params`, `env`, `run.id`, `agent` |
 | `when` of a task or a connector, message of an approval, axis of a matrix | these, and \
 `tasks` that have surely ended |
-| env of a task | these, and `matrix` |
+| env of a task, and its `with` | these, and `matrix` |
 | env, `workDir` and `exec` of a step | these, and `steps` before it |
 | any of these in a task of `finally` | `run.outcome` too |
 
 Nothing is ever pasted into a script: a template inside `run` or `shell` is an error. Put the value into `env` and
 use the variable. In `exec` a template must be a whole argument, in a `matrix` a whole axis. Templates stand nowhere
-else.
+else. In a [TaskTemplate](task-templates.md) `params` are its own, and `tasks` and `matrix` come in by `with` alone.
 """
 
 
@@ -117,7 +117,8 @@ def _plain(value: Any) -> str:
 
 def _later() -> Iterator[str]:
     yield "## Not yet\n\nThese are known, refused, and will come with later versions:\n"
-    yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
+    if later.KINDS:
+        yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
     for title, keys in later.KEYS.items():
         yield f"- {_TITLES.get(title, title.lower())}: " + ", ".join(f"`{key}`" for key in sorted(keys))
     yield "- in expressions: " + ", ".join(f"`{word}`" for word in later.REFERENCES) + "\n"

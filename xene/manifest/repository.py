@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
-from typing import Callable, Iterable, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple
 
 from xene.errors import NotFound
 from xene.manifest import cache as kept
@@ -19,9 +20,13 @@ from xene.manifest.files import Found, Refused
 from xene.manifest.problems import Problem, closest, plain, quoted
 from xene.model.ids import is_name
 
+if TYPE_CHECKING:
+    from xene.manifest.load import Reading
+    from xene.manifest.reuse import Templates
+
 _LOCAL = "local"  # the agent that is there where no Agent object ever was
 
-__all__ = ["Entry", "ObjectReference", "Repository", "duplicates", "load", "unresolved"]
+__all__ = ["Entry", "ObjectReference", "Repository", "duplicates", "load", "templates_of", "unresolved"]
 
 
 class Repository(NamedTuple):
@@ -40,8 +45,12 @@ class Repository(NamedTuple):
     wanted: tuple[ObjectReference, ...] = ()
 
 
-def load(root: str, *, cache: bool = True) -> Repository:
-    """Read a directory of manifests, or one file. Raises NotFound where `root` does not exist."""
+def load(root: str, *, cache: bool = True, templates: Callable[[], Mapping[str, Any]] = dict) -> Repository:
+    """Read a directory of manifests, or one file. Raises NotFound where `root` does not exist.
+
+    `templates` gives the JSON of the task templates that may be used beside those below `root`, by name; it is
+    asked only where one is missing.
+    """
     if not os.path.exists(root):
         hint = "name a directory of manifests or a manifest file"
         raise NotFound(f"{plain(root)}: no such file or directory", hint=hint)
@@ -51,7 +60,7 @@ def load(root: str, *, cache: bool = True) -> Repository:
     shown = _shower(root, real, base)
     name, source_problems = _source(base, shown) if home else (None, ())
     with _uncollected():
-        loaded, problems = _read(real, base, shown, cache)
+        loaded, problems = _read(real, base, shown, cache, templates)
     entries = tuple(entry for part in loaded for entry in part.entries)
     declared = tuple(item for part in loaded for item in part.declared)
     wanted = tuple(reference for part in loaded for reference in part.wanted)
@@ -113,7 +122,7 @@ def _simple_name(data: bytes) -> str | None:
 
 
 def _read(
-    real: str, base: str, shown: Callable[[str], str], cache: bool
+    real: str, base: str, shown: Callable[[str], str], cache: bool, templates: Callable[[], Mapping[str, Any]]
 ) -> tuple[list[Loaded], list[Problem]]:
     cache = cache and os.path.isdir(real)
     known = kept.load(real) if cache else {}
@@ -126,10 +135,12 @@ def _read(
         problems = walk.problems
     else:
         found, problems = [_only(real, base)], []
-    now: dict[str, kept.Known] = {}
-    loaded = [_one(each, known, now, shown, problems) for each in found]
-    if cache and now != known:
-        kept.save(real, now)
+    reader = _Reader(known, shown, problems)
+    loaded = [reader.one(each) for each in found]
+    if reader.users:
+        loaded = reader.expanded(loaded, templates)
+    if cache and reader.now != known:
+        kept.save(real, reader.now)
     return loaded, problems
 
 
@@ -137,34 +148,120 @@ def _only(real: str, base: str) -> Found:
     return Found(os.path.relpath(real, base), real, files.signature(os.stat(real)))
 
 
-def _one(
-    found: Found,
-    known: dict[str, kept.Known],
-    now: dict[str, kept.Known],
-    shown: Callable[[str], str],
-    problems: list[Problem],
-) -> Loaded:
-    """One file, from the cache if it is as it was; what may be kept goes to `now`."""
-    old = known.get(found.rel)
-    if old is not None and old.settled and old.signature == found.signature:
-        now[found.rel] = old
-        return _named(old.loaded, shown(found.rel))
-    label = shown(found.rel)
-    try:
-        data, signature, settled = files.read(found.path, label)
-    except Refused as refused:
-        problems.append(refused.problem)
-        return Loaded()
-    digest = kept.digest(data)
-    if old is not None and old.digest == digest:
-        loaded = _named(old.loaded, label)
-    else:
-        from xene.manifest.load import load_text
+class _User(NamedTuple):
+    """A file whose workflows use templates; `reading` is None where it came out of the cache."""
 
-        loaded = load_text(data, label)
-    if not loaded.problems:
-        now[found.rel] = kept.Known(signature, settled, digest, loaded)
-    return loaded
+    at: int
+    found: Found
+    reading: Reading | None
+    digest: bytes
+    sure: tuple[files.Signature, bool]
+
+
+class _Reader:
+    """Reads file after file. What may be kept goes to `now`; files that wait for templates to `users`."""
+
+    def __init__(
+        self, known: dict[str, kept.Known], shown: Callable[[str], str], problems: list[Problem]
+    ) -> None:
+        self.now: dict[str, kept.Known] = {}
+        self.users: list[_User] = []
+        self._known = known
+        self._shown = shown
+        self._problems = problems
+        self._count = 0
+
+    def one(self, found: Found) -> Loaded:
+        """One file, from the cache if it is as it was; of one that waits, what is there without templates."""
+        old = self._known.get(found.rel)
+        self._count += 1
+        if old is not None and old.settled and old.signature == found.signature:
+            return self._old(found, old)
+        label = self._shown(found.rel)
+        try:
+            data, signature, settled = files.read(found.path, label)
+        except Refused as refused:
+            self._problems.append(refused.problem)
+            return Loaded()
+        digest = kept.digest(data)
+        if old is not None and old.digest == digest:
+            return self._old(found, old._replace(signature=signature, settled=settled))
+        return self._new(found, data, label, digest, (signature, settled))
+
+    def _old(self, found: Found, old: kept.Known) -> Loaded:
+        self.now[found.rel] = old
+        if old.loaded.used:
+            sure = old.signature, old.settled
+            self.users.append(_User(self._count - 1, found, None, old.digest, sure))
+        return _named(old.loaded, self._shown(found.rel))
+
+    def _new(
+        self, found: Found, data: bytes, label: str, digest: bytes, sure: tuple[files.Signature, bool]
+    ) -> Loaded:
+        from xene.manifest.load import NO_TEMPLATES, begin
+
+        reading = begin(data, label)
+        if reading.waiting:
+            self.users.append(_User(self._count - 1, found, reading, digest, sure))
+            return reading.so_far()
+        loaded = reading.finish(NO_TEMPLATES)
+        if not loaded.problems:
+            self.now[found.rel] = kept.Known(*sure, digest, loaded)
+        return loaded
+
+    def expanded(self, loaded: list[Loaded], stored: Callable[[], Mapping[str, Any]]) -> list[Loaded]:
+        """All files, with the templates put into their users; those whose templates are as they were stay."""
+        templates = _templates(loaded, stored)
+        out = list(loaded)
+        for user in self.users:
+            if user.reading is None and all(_is(templates, *each) for each in loaded[user.at].used):
+                continue
+            self.now.pop(user.found.rel, None)
+            reading = user.reading or self._again(user)
+            if reading is not None:
+                out[user.at] = reading.finish(templates)
+                if not out[user.at].problems:
+                    self.now[user.found.rel] = kept.Known(*user.sure, user.digest, out[user.at])
+        return out
+
+    def _again(self, user: _User) -> Reading | None:
+        from xene.manifest.load import begin
+
+        label = self._shown(user.found.rel)
+        try:
+            return begin(files.read(user.found.path, label)[0], label)
+        except Refused as refused:
+            self._problems.append(refused.problem)
+            return None
+
+
+def _templates(loaded: list[Loaded], stored: Callable[[], Mapping[str, Any]]) -> Templates:
+    """The templates in these files, and those of the state."""
+    from xene.manifest.reuse import KIND, Template, Templates
+
+    here: dict[str, Template] = {}
+    for part in loaded:
+        for entry in part.entries:
+            if entry.kind == KIND:
+                spec = json.loads(entry.text)["spec"]
+                here.setdefault(
+                    entry.name, Template(entry.name, entry.digest, spec, len(entry.text), entry.file)
+                )
+    broken = {item.name for part in loaded for item in part.declared if item.kind == KIND}
+    return Templates(here, frozenset(broken - here.keys()), stored, _bytes)
+
+
+def _is(templates: Templates, name: str, digest: str) -> bool:
+    """Whether a template is as it was when it was used."""
+    found = templates.find(name)
+    return found is not None and found.digest == digest
+
+
+def _bytes(file: str) -> bytes:
+    try:
+        return files.read(os.path.realpath(file), file)[0]
+    except Refused:
+        return b""
 
 
 def _named(loaded: Loaded, file: str) -> Loaded:
@@ -175,7 +272,8 @@ def _named(loaded: Loaded, file: str) -> Loaded:
         entry._replace(file=file, references=tuple(r._replace(file=file) for r in entry.references))
         for entry in loaded.entries
     )
-    return Loaded(entries, tuple(item._replace(file=file) for item in loaded.declared))
+    declared = tuple(item._replace(file=file) for item in loaded.declared)
+    return Loaded(entries, declared, used=loaded.used)
 
 
 def _duplicates(declared: Iterable[Declared]) -> list[Problem]:
@@ -189,6 +287,12 @@ def _duplicates(declared: Iterable[Declared]) -> list[Problem]:
             )
             problems.append(_at(item, "duplicate-object", message, "rename one of them, or remove it"))
     return problems
+
+
+def templates_of(repositories: Iterable[Repository]) -> dict[str, Any]:
+    """The JSON of the task templates in several repositories, by name: what one may take from another."""
+    entries = (entry for each in repositories for entry in each.entries if entry.kind == "TaskTemplate")
+    return {entry.name: json.loads(entry.text) for entry in entries}
 
 
 def duplicates(repositories: Iterable[Repository]) -> list[Problem]:
@@ -223,9 +327,5 @@ def _at(place: Declared | ObjectReference, code: str, message: str, hint: str) -
 
 def _line(file: str, number: int) -> str:
     """A line of a file that was read before, for a message; empty if it is no longer there."""
-    try:
-        data, _, _ = files.read(os.path.realpath(file), file)
-    except Refused:
-        return ""
-    lines = data.decode("utf-8", "replace").splitlines()
+    lines = _bytes(file).decode("utf-8", "replace").splitlines()
     return lines[number - 1] if number <= len(lines) else ""

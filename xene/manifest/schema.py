@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Callable, Mapping
 
-KINDS = ("Workflow", "Agent", "Secret")
+KINDS = ("Workflow", "TaskTemplate", "Agent", "Secret")
 SOURCE = "Xene"  # what `read` calls the schema of xene.yaml
 CONFIG = "Config"  # and that of $XENE_HOME/config.yaml
-_FILES = {"Workflow": "workflow", "Agent": "agent", "Secret": "secret", SOURCE: "source", CONFIG: "config"}
+_FILES = {
+    **{kind: kind.lower() for kind in KINDS},
+    SOURCE: "source",
+    CONFIG: "config",
+}
 
 Schema = dict[str, Any]
 
@@ -205,6 +209,7 @@ _TITLED = (
         "param",
         "context",
         "task",
+        "template task",
         "step",
         "pipeline",
         "requirement",

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 
-from xene.manifest.nodes import Scalar
+from xene.engine.expressions import OPEN
+from xene.manifest.findings import Finding
+from xene.manifest.nodes import Flaw, Node, Scalar
+from xene.manifest.source import Source
+from xene.manifest.values import locate
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")  # anchor and tag
 _BLANKS = re.compile(r"\s*")
@@ -48,3 +52,16 @@ def _behind(source: str, at: int, character: str, style: str) -> int | None:
 def _unescaped(match: re.Match[str]) -> str:
     digits = match.group(1) or match.group(2) or match.group(3)
     return chr(int(digits, 16)) if digits else match.group(4)
+
+
+def placed(source: Source, node: Node, finding: Finding) -> Flaw:
+    """The finding with its line and column, `node` being the document that it is about."""
+    found = locate(node, finding.path, finding.at_key)
+    mark, place = found.mark, None
+    if finding.nth is not None:
+        place = source.nth(OPEN, mark.index, finding.nth)
+    elif finding.offset is not None and isinstance(found, Scalar):
+        index = spot(source.text, found, finding.offset)
+        place = source.place(index) if index is not None else None
+    line, column = place or (mark.line, mark.column)
+    return Flaw(line, column, finding.code, finding.message, finding.hint)

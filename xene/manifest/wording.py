@@ -54,7 +54,7 @@ def _narrowed(errors: list[Any]) -> list[Any]:
     about_keys: list[Any] = []
     best: dict[Path, Any] = {}
     for error in errors:
-        if error.validator in ("additionalProperties", "required") or _is_key(error):
+        if error.validator in ("additionalProperties", "required", "dependentRequired") or _is_key(error):
             about_keys.append(error)
             continue
         path = tuple(error.absolute_path)

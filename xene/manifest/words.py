@@ -30,8 +30,13 @@ def _unknown(case: Case) -> Iterator[Finding]:
         )
 
 
+_OF_USERS = ("needs", "join", "matrix")
+
+
 def _elsewhere(key: str, kind: str) -> str:
     """Where a key that is misplaced would belong."""
+    if kind == "TaskTemplate" and key in _OF_USERS:
+        return "it belongs in the tasks that use the template"
     homes = [_home(name) for name, place in _objects(kind) if key in place.get("properties", {})]
     return f"it belongs in {listed(homes, 'or')}" if homes and len(key) < 64 else ""
 
@@ -198,7 +203,18 @@ def _one_of(case: Case) -> Iterator[Finding]:
     if there:
         yield Finding((*path, there[-1]), "wrong-value", f"only one of {both} may be here", at_key=True)
     elif not any(closest(key, names) for key in error.instance if key not in error.schema["properties"]):
-        yield Finding(path, "missing-key", f"one of {both} is missing in {place_of(error)}", at_key=True)
+        wanted = schema.follow(case.kind, error.schema["properties"][names[0]])
+        hint = example(names[0], wanted) if wanted.get("examples") else ""
+        message = f"one of {both} is missing in {place_of(error)}"
+        yield Finding(path, "missing-key", message, hint, at_key=True)
+
+
+def _dependent(case: Case) -> Iterator[Finding]:
+    """A key that goes with another one, which is not there."""
+    for key, wanted in case.error.validator_value.items():
+        if key in case.error.instance and not all(name in case.error.instance for name in wanted):
+            message = f"{quoted(key)} goes with {listed(wanted)}, which is not here"
+            yield Finding((*case.path, key), "wrong-value", message, at_key=True)
 
 
 WORDS: dict[str, Callable[[Case], Iterator[Finding]]] = {
@@ -218,4 +234,5 @@ WORDS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "exclusiveMinimum": _range,
     "anyOf": type_of_none,
     "oneOf": _one_of,
+    "dependentRequired": _dependent,
 }

@@ -12,12 +12,16 @@ from typing import Any, Mapping, Tuple
 from xene.model.agent import Agent, Ssh
 from xene.model.fields import Json, kept, unless
 from xene.model.pipeline_codec import (
+    param_to_json,
     params_from_json,
     pipeline_from_json,
     pipeline_to_json,
     placement_from_json,
+    task_from_json,
+    task_to_json,
 )
 from xene.model.secret import Secret
+from xene.model.task_template import TaskTemplate
 from xene.model.workflow import Workflow
 
 __all__ = [
@@ -32,6 +36,8 @@ __all__ = [
     "placement_from_json",
     "secret_from_json",
     "secret_to_json",
+    "task_template_from_json",
+    "task_template_to_json",
     "workflow_from_json",
     "workflow_to_json",
 ]
@@ -181,5 +187,28 @@ def secret_from_json(data: Json) -> Secret:
         file=spec.get("file"),
         command=tuple(spec.get("command", ())),
         age=spec.get("age"),
+        **rest,
+    )
+
+
+# -- task templates
+
+
+def task_template_to_json(template: TaskTemplate) -> Json:
+    """The whole object, as its manifest would say it."""
+    params = {name: param_to_json(param) for name, param in template.params.items()}
+    spec = kept(params=params, outputs=list(template.outputs)) | {"task": task_to_json(template.task)}
+    return _object_to_json("TaskTemplate", template, spec)
+
+
+def task_template_from_json(data: Json) -> TaskTemplate:
+    """The inverse of `task_template_to_json`; `data` has passed the schema."""
+    name, rest = _head(data)
+    spec = data["spec"]
+    return TaskTemplate(
+        name=name,
+        task=task_from_json(name, spec["task"]),
+        params=params_from_json(spec.get("params", {})),
+        outputs=tuple(spec.get("outputs", ())),
         **rest,
     )

@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple
 
 from xene.model import codec, phases
 
-WORKFLOW, AGENT, SECRET = "Workflow", "Agent", "Secret"
+WORKFLOW, AGENT, SECRET, TEMPLATE = "Workflow", "Agent", "Secret", "TaskTemplate"
 
 
 class Stored(NamedTuple):
@@ -39,6 +39,12 @@ def read(conn: sqlite3.Connection, kind: str, name: str) -> dict[str, Any] | Non
 def secrets(conn: sqlite3.Connection) -> dict[str, dict[str, Any]]:
     """The JSON of every Secret by its name: where the values come from, for `codec.secret_from_json`."""
     rows = conn.execute("SELECT name, data FROM objects WHERE kind = ?", (SECRET,))
+    return {name: json.loads(data) for name, data in rows}
+
+
+def templates(conn: sqlite3.Connection) -> dict[str, dict[str, Any]]:
+    """The JSON of every TaskTemplate by its name: what workflows may use beside those of their manifests."""
+    rows = conn.execute("SELECT name, data FROM objects WHERE kind = ?", (TEMPLATE,))
     return {name: json.loads(data) for name, data in rows}
 
 

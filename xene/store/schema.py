@@ -155,6 +155,11 @@ SELECT name, source, revision, (SELECT key FROM json_each(data, '$.spec')) AS "f
   {_time("created_at")}, {_time("updated_at")}
 FROM objects WHERE kind = 'Secret';
 
+CREATE VIEW xene_templates AS
+SELECT name, source, revision, labels, json_extract(data, '$.spec') AS spec,
+  {_time("created_at")}, {_time("updated_at")}
+FROM objects WHERE kind = 'TaskTemplate';
+
 CREATE VIEW xene_runs AS
 SELECT id, workflow, pipeline, phase, last_known_phase, {_time("phase_since")}, reason, message, agent,
   trigger, fire, {_time("slot")}, params, revision, attempt, log,

@@ -26,6 +26,7 @@ __all__ = [
     "run",
     "runs",
     "secrets",
+    "templates",
     "workflows",
 ]
 
@@ -46,12 +47,10 @@ def workflows(
     return [_workflow(row) for row in rows]
 
 
-def description(state: State, workflow: str) -> str:
-    """What the manifest says that a workflow is for; "" where it says nothing."""
+def description(state: State, name: str, kind: str = "Workflow") -> str:
+    """What the manifest says that an object is for; "" where it says nothing."""
     with state.snapshot() as conn:
-        row = conn.execute(
-            "SELECT data FROM objects WHERE kind = 'Workflow' AND name = ?", (workflow,)
-        ).fetchone()
+        row = conn.execute("SELECT data FROM objects WHERE kind = ? AND name = ?", (kind, name)).fetchone()
     return str(json.loads(row[0]).get("description", "")) if row else ""
 
 
@@ -149,6 +148,32 @@ def _secret(row: Sequence[Any]) -> Json:
         "digest": codec.digest(spec),
         "from": next(iter(spec)),
         "labels": json.loads(row[2]),
+    }
+
+
+# -- templates
+
+
+def templates(
+    state: State, *, name: str | None = None, labels: Labels = anything, limit: int | None = None
+) -> list[Json]:
+    """`{name, source, revision, spec, labels}` by name."""
+    where = Where()
+    where.add("kind = ?", "TaskTemplate")
+    where.add("name = ?", name)
+    query = f"SELECT name, source, revision, data, labels FROM objects{where} ORDER BY name"
+    with state.snapshot() as conn:
+        rows = bounded(conn.execute(query, where.values), limit, lambda row: labels(json.loads(row[4])))
+    return [_template(row) for row in rows]
+
+
+def _template(row: Sequence[Any]) -> Json:
+    return {
+        "name": row[0],
+        "source": row[1],
+        "revision": row[2],
+        "spec": json.loads(row[3])["spec"],
+        "labels": json.loads(row[4]),
     }
 
 
