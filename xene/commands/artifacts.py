@@ -101,12 +101,12 @@ def fetched(call: Call, run: str, rows: list[Row], ended: bool) -> list[Row]:
         raise Conflict(
             f"run {run} has not ended: its artifacts come here when it has", hint=f"xene wait {run}"
         )
-    from xene.control import supplies
+    from xene.control import bringing
     from xene.control.place import Place
 
     total = sum(row["size"] for row in rows)
     with bar(call, "fetching", total) as notice, db.open_state(call.state, create=False) as state:
-        supplies.bring(Place(call.state, call.home), state, run, notice.reach)
+        bringing.bring(Place(call.state, call.home), state, run, notice.reach)
         return stored.view(state, run)
 
 

@@ -8,7 +8,7 @@ import sqlite3
 import time
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
-from xene.control import supplies
+from xene.control import bringing, supplies
 from xene.control.drive import Wish, drive, needed
 from xene.control.passes import Control, is_away
 from xene.control.place import Place
@@ -92,7 +92,7 @@ def fire(
         workflow, only = resolve_target(state, target)
         if _missing(state, workflow, only):
             drive(place, Told(), open=open)  # perhaps an agent is there by now
-        source = supplies.bring(place, state, artifacts_from, open=open) if artifacts_from else None
+        source = bringing.bring(place, state, artifacts_from, open=open) if artifacts_from else None
         fired, where = store(state, workflow, only, given, source)
     away: Mapping[str, str] = {}
     if hand_over:
