@@ -72,13 +72,25 @@ def explain(state: State, kind: Kind, row: Row) -> list[str]:
     agents = views.agents(state)
     if kind is kinds.RUNS:
         agent = next((each for each in agents if each["name"] == row["agent"]), None)
-        return explain_run.run(row, agent, _pipeline(state, row["workflow"], row["pipeline"]))
+        older = _older(state, row)
+        return explain_run.run(row, agent, _pipeline(state, row["workflow"], row["pipeline"]), older)
     if kind is kinds.PIPELINES:
         found = views.workflows(state, name=row["workflow"])
         return plan.pipeline(row, found[0] if found else None, agents)
     if kind is kinds.WORKFLOWS:
         return plan.workflow(row, views.pipelines(state, workflow=row["name"]), agents)
     return plan.agent(row, views.pipelines(state, agent=row["name"]), _open_runs(state, row["name"]))
+
+
+def _older(state: State, row: Row) -> list[Row]:
+    """Runs of the same pipeline that came before and have not ended, oldest first."""
+    same = views.runs(state, workflow=row["workflow"], pipeline=row["pipeline"], limit=200)
+    return [
+        each
+        for each in reversed(same)
+        if each["phase"] not in phases.ENDED
+        and (each["createdAt"], each["id"]) < (row["createdAt"], row["id"])
+    ]
 
 
 def _pipeline(state: State, workflow: str, name: str) -> Row | None:

@@ -9,7 +9,7 @@ from xene.control.drive import drive
 from xene.control.fire import Fired, HandedOver, repeat
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
-from xene.control.taken import Taken
+from xene.control.taken import HeardOut, Taken
 from xene.errors import Conflict, NotFound
 from xene.model import phases
 from xene.store import db, views, wishes
@@ -25,6 +25,10 @@ def retry(place: Place, run: str, *, start: str | None = None, open: Open = open
     with db.open_state(place.state, create=False) as state:
         if not state.exists:
             raise NotFound(f"there is no run {run}", hint="xene get runs")
+        before = views.run(state, run)
+    if before["phase"] not in phases.ENDED:
+        drive(place, HeardOut(before["agent"]), open=open)
+    with db.open_state(place.state) as state:
         before = views.run(state, run)
         attempt = before["attempt"] + 1
         _refuse_task(before, start)

@@ -8,7 +8,7 @@ from typing import Any
 from xene.control.drive import drive
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
-from xene.control.taken import Taken
+from xene.control.taken import HeardOut, Taken
 from xene.errors import Conflict, NotFound
 from xene.model import phases
 from xene.store import db, views, wishes
@@ -27,15 +27,22 @@ def answer(
         if not state.exists:
             raise NotFound(f"there is no run {run}", hint="xene get runs")
         before = views.run(state, run)
-        with state.transaction() as conn:
-            _refuse(views.run(state, run), task)
-            wishes.answer(conn, time.time(), run, task, approved, message)
+    if not _is_waiting(before, task):
+        drive(place, HeardOut(before["agent"]), open=open)
+    with db.open_state(place.state) as state, state.transaction() as conn:
+        _refuse(views.run(state, run), task)
+        wishes.answer(conn, time.time(), run, task, approved, message)
     wish = Taken(
         run, before["agent"], f"the answer to task {task}", lambda state: not _waits(state, run, task)
     )
     drive(place, wish, open=open)
     with db.open_for_reading(place.state) as state:
         return views.run(state, run)
+
+
+def _is_waiting(run: dict[str, Any], task: str) -> bool:
+    found = run["tasks"].get(task)
+    return found is not None and found["reason"] == phases.WAITING_FOR_APPROVAL
 
 
 def _refuse(run: dict[str, Any], task: str) -> None:
@@ -49,7 +56,7 @@ def _refuse(run: dict[str, Any], task: str) -> None:
         raise Conflict(
             f"run {run['id']} has ended already, in {run['phase']}", hint=f"xene why run/{run['id']}"
         )
-    if found["reason"] != phases.WAITING_FOR_APPROVAL:
+    if not _is_waiting(run, task):
         raise Conflict(f"task {task} does not wait for an approval: it is {found['phase']}", hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Having the artifacts of an ended run on the control host. Called by `control.fire` and `xene artifacts`."""
+"""Artifacts of an ended run brought to the control host. Called by `control.fire` and `xene artifacts`."""
 
 from __future__ import annotations
 

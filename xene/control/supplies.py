@@ -1,6 +1,6 @@
-"""Artifacts that a run takes from other runs, as rows: which ones, and whether they are here.
+"""Artifacts that a run takes from other runs: which ones, and whether they are here.
 
-Called by `control.fire` and by a pass, in `control.following`; so it must not know what drives passes.
+Called by `control.fire` and `control.following`, inside their transactions.
 """
 
 from __future__ import annotations

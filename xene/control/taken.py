@@ -1,4 +1,7 @@
-"""The wish that an agent has journalled what was asked of a run. Used by `answering` and `again`."""
+"""Wishes around one agent: that it has journalled what was asked of a run, and that it was heard out before that.
+
+Used by `answering` and `again`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,33 @@ from xene.control.drive import Wish
 from xene.control.passes import Control, is_away
 from xene.control.world import World
 from xene.errors import Unreachable
-from xene.store import runs
+from xene.store import agents, runs
 from xene.store.db import State
+
+
+class HeardOut(Wish):
+    """The agent has told all that it has to tell, or is away: what the state says of its runs is of now."""
+
+    def __init__(self, agent: str) -> None:
+        self.first = (agent,)
+        self._since = time.time()
+        self._heard = False
+
+    def reach(self, world: World) -> Iterable[str]:
+        return [name for name in self.first if name in world.rows]
+
+    def met(self, state: State) -> bool:
+        with state.snapshot() as conn:
+            row = agents.read(conn, self.first[0])
+        return self._heard or row is None or is_away(row.phase, row.tried_at, self._since)
+
+    def look(self, _: State, control: Control | None) -> None:
+        """Whoever is at work hears its agents as they speak."""
+        link = None if control is None else control.sessions.links.get(self.first[0])
+        self._heard = control is None or (link is not None and link.caught_up)
+
+    def leave(self) -> None:
+        """It holds nothing."""
 
 
 class Taken(Wish):

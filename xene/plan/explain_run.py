@@ -5,7 +5,7 @@ Called by the command `why` with the JSON of `store.views`. Pure; lines as in `p
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 from xene.model import phases
 from xene.model.ids import pipeline_key
@@ -16,10 +16,23 @@ Json = Mapping[str, Any]
 SHOWN = 20  # tasks that are listed one by one
 
 
-def run(view: Json, agent: Json | None, pipeline: Json | None) -> list[str]:
-    """Why a run is in its phase. `agent` and `pipeline` are the views of its own, None where they have gone."""
+def run(view: Json, agent: Json | None, pipeline: Json | None, older: Sequence[Json] = ()) -> list[str]:
+    """Why a run is in its phase. `agent` and `pipeline` are the views of its own, None where they have gone.
+
+    `older` are the runs of its pipeline that came before it and have not ended.
+    """
     head = f"run {view['id']} of {pipeline_key(view['workflow'], view['pipeline'])} is {state(view)}"
-    return [head, *("  " + line for line in _REASONS[view["phase"]](view, agent, pipeline))]
+    lines = [*_waits(view, older), *_REASONS[view["phase"]](view, agent, pipeline)]
+    return [head, *("  " + line for line in lines)]
+
+
+def _waits(view: Json, older: Sequence[Json]) -> Iterator[str]:
+    """What keeps it that is not its agent's business."""
+    if view["phase"] == phases.QUEUED and older:
+        yield f"run {older[0]['id']} of the same pipeline is {older[0]['phase']}, and was first"
+        yield "unless its concurrencyPolicy is Allow, it waits until that has ended"
+    if view["reason"] == phases.SECRET_UNAVAILABLE:
+        yield "nothing of it starts before a pass has brought its secrets again: xene reconcile makes one"
 
 
 def _queued(view: Json, agent: Json | None, pipeline: Json | None) -> Iterator[str]:
@@ -48,7 +61,14 @@ def _under_way(view: Json, _agent: Json | None, _pipeline: Json | None) -> Itera
     tasks = view["tasks"]
     ended = sum(task["phase"] in phases.ENDED for task in tasks.values())
     yield f"on {view['agent']} since {view['startedAt']}: {ended} of {len(tasks)} tasks have ended"
+    for name, task in _some(tasks, phases.NOT_EXECUTED):
+        if task["reason"] == phases.WAITING_FOR_APPROVAL:
+            yield f"task {name} waits for approval" + _colon(task["message"])
+            yield f"  xene approve {view['id']} {name}; or xene reject {view['id']} {name}"
     for name, task in _some(tasks, phases.RUNNING):
+        if task["reason"] == phases.WAITING_FOR_RETRY:
+            yield f"task {name} is tried again soon" + _colon(task["message"])
+            continue
         steps = [step["name"] for step in task["steps"] if step["phase"] == phases.RUNNING]
         yield f"task {name} is running" + (f", at step {steps[0]}" if steps else "")
     yield from _failures(view)
