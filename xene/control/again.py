@@ -60,9 +60,10 @@ def _refuse(run: str, start: str | None, found: wishes.Retry) -> None:
     if not found.ended:
         raise Conflict(f"run {run} has not ended: it is {found.phase}", hint=f"xene wait {run}")
     if found.phase == phases.SUCCESS and start is None:
+        kept = f"xene retry {run} --from TASK repeats that and all after it" if found.kept else ""
         raise Conflict(
             f"run {run} ended in Success, so there is nothing to repeat",
-            hint=f"xene retry {run} --from TASK, while its workspace is kept; or xene rerun {run}",
+            hint=kept or f"xene rerun {run} starts a new run with the same inputs",
         )
     if not found.kept:
         raise Conflict(
