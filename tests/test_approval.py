@@ -89,14 +89,19 @@ def asking(made: Fleet, target: str, *words: str, task: str = "ship") -> str:
 
 
 def test_an_approval_lets_a_task_start_and_gives_room_while_it_waits(applied: Fleet) -> None:
-    run = asking(applied, "ask/ship", "-p", "to=moon")
+    run = applied.xene("run", "ask/ship", "-p", "to=moon").out.strip()
+    behind = applied.xene("run", "ask/other").out.strip()
+    applied.xene("wait", behind)  # though the agent runs one run at a time
+    until(
+        lambda: applied.xene("reconcile") and applied.get("run", run)["reason"] == "WaitingForApproval", "it asks"
+    )
     seen = applied.get("run", run)
     assert (seen["phase"], seen["tasks"]["ship"]["phase"]) == ("Running", "NotExecuted")
     assert seen["tasks"]["ship"]["reason"] == "WaitingForApproval"
     assert seen["tasks"]["ship"]["message"] == "Ship to moon?"
     assert "Ship to moon?" in applied.xene("why", f"run/{run}").out
     assert "WaitingForApproval" in applied.xene("get", "runs").out
-    applied.xene("run", "ask/other", "--wait")  # though the agent runs one run at a time
+    applied.xene("run", "ask/other", "--wait")
     assert applied.get("agent", "host-1")["capacityUsed"] == 0
     applied.xene("approve", run, "nothing", code=4)
     applied.xene("approve", run, "build", code=7)

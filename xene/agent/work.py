@@ -86,17 +86,26 @@ class Work:
         self._touched[run] = None
 
     def decide(self) -> None:
-        """Record what follows from what happened; the acts of it wait for `act`."""
-        for name in self._ledger.admissible() if self._ledger.queue else ():
-            paused = self._ledger.runs[name].paused
-            begin = events.run_resumed if paused else events.run_started
-            self._record(begin(self._clock(), name))
-            self.touch(name)
+        """Record what follows from what happened; the acts of it wait for `act`.
+
+        A run that comes to wait for approvals alone, or whose approval has expired, changes who may start.
+        """
+        self._admit()
         while self._touched:
             name, _ = self._touched.popitem()
             run = self._ledger.runs.get(name)
             if run is not None:
                 self._decide_run(run)
+            if not self._touched:
+                self._admit()
+
+    def _admit(self) -> None:
+        """Start the queued runs for which there is room, and let those go on that were paused."""
+        for name in self._ledger.admissible() if self._ledger.queue else ():
+            paused = self._ledger.runs[name].paused
+            begin = events.run_resumed if paused else events.run_started
+            self._record(begin(self._clock(), name))
+            self.touch(name)
 
     def _decide_run(self, run: RunProgress) -> None:
         now = self._clock()
