@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from tests.agent.probe import STATE, Probe, ok, probing
 from xene.agent import tarballs
+from xene.agent.artifacts import carry_out
 from xene.model import ids
 from xene.wire import frames, messages
 
@@ -280,3 +284,33 @@ def test_collecting_survives_a_killed_daemon(home: str) -> None:
         with probing(home) as again:
             again.orders = probe.orders
             assert set(announced(again, run)) == {"source", "notes"}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MiB. Where none can be mounted, the test cannot be made."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "xene-test", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"a full disk wants a mount of its own: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_a_clean_error(small: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (small / "big").write_bytes(b"x" * 700_000)
+    job = {
+        "collect": [{"name": "it", "task": "t", "globs": ["big"], "path": str(small / "t.it.tar")}],
+        "workspace": str(small),
+        "result": str(small / "result"),
+    }
+    (small / "job").write_text(json.dumps(job))
+    assert carry_out(str(small / "job")) == 1
+    assert json.loads((small / "result").read_text()) == {
+        "reason": "ArtifactInvalid",
+        "message": "artifact it: no space is left for it (No space left on device)",
+    }
+    assert sorted(path.name for path in small.iterdir()) == ["big", "job", "result"]  # nothing half written
+    assert "no space is left" in capfd.readouterr().err

@@ -91,7 +91,7 @@ def test_a_home_restored_from_an_old_copy_gets_a_new_journal(home: str, control:
     second = control.order(one_step("echo once >> ../count"))
     control.ended(second)
     kill_daemon(control.probe)
-    shutil.rmtree(files(home))
+    shutil.rmtree(files(home), ignore_errors=True)  # the daemon tidies up at the same time
     os.rename(os.path.join(home, "copy"), files(home))
     control.probe = None
     before = list(control.journals)
@@ -109,7 +109,7 @@ def test_a_home_wiped_under_a_living_daemon_ends_it_and_its_steps(home: str) -> 
         started(probe)
         wait_until(lambda: len(process.members(f"XENE_RUN={run}", None)) >= 3)
         pid = probe.daemon_pid()
-        shutil.rmtree(files(home))
+        shutil.rmtree(files(home), ignore_errors=True)  # the daemon tidies up at the same time
         probe.say(messages.start(1, make_order(one_step("true")).to_json()))
         with contextlib.suppress(AssertionError, XeneError):
             while True:
@@ -121,6 +121,14 @@ def test_a_home_wiped_under_a_living_daemon_ends_it_and_its_steps(home: str) -> 
         assert again.hello["journal"] != probe.hello["journal"]
         assert again.ended(again.start(one_step("true"))).phase == phases.SUCCESS
         again.close()
+
+
+def test_an_idle_daemon_whose_home_is_wiped_goes(home: str) -> None:
+    with probing(home) as probe:
+        assert probe.ended(probe.start(one_step("true"))).phase == phases.SUCCESS
+        pid = probe.daemon_pid()
+        shutil.rmtree(files(home), ignore_errors=True)  # the daemon tidies up at the same time
+        wait_until(lambda: (seen := process.look(pid)) is None or seen.state == "Z")
 
 
 @contextlib.contextmanager

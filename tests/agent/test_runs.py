@@ -142,6 +142,7 @@ def test_the_workspace_is_shared_by_the_tasks_of_a_run(probe: Probe) -> None:
         ("echo broken >> $XENE_OUTPUT", ["v"], "OutputInvalid"),
         ("head -c 1100000 /dev/zero | tr '\\0' x >> $XENE_OUTPUT", ["v"], "OutputInvalid"),
         ("ln -s /etc/passwd $XENE_OUTPUT", ["v"], "OutputInvalid"),
+        ("mkfifo $XENE_OUTPUT", ["v"], "OutputInvalid"),
     ],
 )
 def test_outputs_that_do_not_hold(probe: Probe, script: str, declared: list[str], reason: str) -> None:

@@ -69,3 +69,21 @@ def test_a_question_is_not_painted_over(xene: Terminal) -> None:
     code, shown = on_a_terminal(terminal, xene.environment(), b"\n", after="agreed?", pause=0.9)
     before, _, then = shown.partition("answered")
     assert code == 0 and "working" not in before and "working" in then
+
+
+BAR = """
+import time
+from xene.commands import slow
+from xene.commands.call import Call
+slow.PATIENCE = 0.0
+with slow.bar(Call("/x"), "fetching 4.0Ki", 4096) as notice:
+    for _ in range(4):
+        time.sleep(0.2)
+        notice.advance(1024)
+"""
+
+
+def test_bytes_are_a_bar_with_sizes(xene: Terminal) -> None:
+    code, shown = on_a_terminal([sys.executable, "-c", BAR], xene.environment())
+    assert code == 0 and "fetching 4.0Ki" in shown and "/4.0 KiB" in shown and "4.0/4.0" in shown
+    assert "\x1b[?25h" in shown

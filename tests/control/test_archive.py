@@ -203,3 +203,21 @@ def test_the_last_lines_are_found_whatever_the_pieces(data: bytes, lines: int, p
     cut[-1] = cut[-1][:-1]
     kept = [line for line in cut if line]
     assert data[offset:] == b"".join(kept[-lines:] if lines > 0 else [])
+
+
+def test_an_instance_of_a_matrix_keeps_its_name(desk: Desk) -> None:
+    request, _ = desk.archive.begin("a", RUN)
+    odd = "build[1.5,a/b %\x1b]"
+    desk.piece(request, 0, b"out\n", lie={"task": odd})
+    file = {"task": odd, "step": "make", "attempt": 1, "seq": 1, "size": 4}
+    assert desk.archive.followed("a", messages.followed(request, RUN, [file]))
+    assert desk.inbox.get(timeout=10) == Packed(RUN, "complete")
+    read = [(source, open_file().read()) for _, source, open_file in tail.read(desk.path, RUN)]
+    assert read == [((RUN, odd, "make", 1), b"out\n")]
+
+
+@pytest.mark.parametrize("task", ["build[" + "/" * 140 + "]", "build[\ud800]", "build[", "build]x[", "[a]"])
+def test_an_instance_that_can_be_no_file_is_refused(desk: Desk, task: str) -> None:
+    request, _ = desk.archive.begin("a", RUN)
+    assert desk.piece(request, 0, b"out\n", lie={"task": task})
+    assert desk.followed(request).log == "partial"

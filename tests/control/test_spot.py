@@ -53,7 +53,7 @@ def run(file: str, pipeline: str | None = None, **given: str) -> tuple[list[dict
     said: list[bytes] = []
     moved: list[str] = []
     watcher = spot.Watcher(lambda one: moved.append(one["phase"]), lambda _, data: said.append(data))
-    wanted = spot.orders(repository.load(file, cache=False).entries, pipeline, given, time.time())
+    wanted = spot.orders(repository.load(file, cache=False).entries, pipeline, given, time.time(), "/none")
     runs = spot.carry_out(spot.begin(), wanted, watcher)
     assert moved
     return runs, b"".join(said)
@@ -83,7 +83,7 @@ def test_a_file_with_two_workflows_is_refused(file: str) -> None:
     text = Path(file).read_text()
     Path(file).write_text(text + "---\n" + text.replace("name: greet", "name: other"))
     with pytest.raises(Usage, match="2 workflows"):
-        spot.orders(repository.load(file, cache=False).entries, None, {}, 0.0)
+        spot.orders(repository.load(file, cache=False).entries, None, {}, 0.0, "/none")
 
 
 def test_when_xene_is_killed_nothing_of_the_run_stays(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_when_xene_is_killed_nothing_of_the_run_stays(tmp_path: Path) -> None:
 import time
 from xene.control import spot
 from xene.manifest import repository
-wanted = spot.orders(repository.load({str(path)!r}, cache=False).entries, "bad", {{}}, time.time())
-print(wanted[0].id, flush=True)
+wanted = spot.orders(repository.load({str(path)!r}, cache=False).entries, "bad", {{}}, time.time(), "/none")
+print(wanted.now[0].id, flush=True)
 spot.carry_out(spot.begin(), wanted, None)
 """
     child = subprocess.Popen(

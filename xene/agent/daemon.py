@@ -102,6 +102,7 @@ class Daemon:
         """Run until SIGTERM or a `stop`. Steps under way go on; the next daemon adopts them."""
         self._watch(self._listener.fileno(), self._accept)
         process.become_subreaper()
+        self._watch_home()
         self.record(events.daemon_begun(time.time(), self.boot, self.version, os.getpid()))
         self.work.recover()
         self._reap()  # what ended while one code became another gave no signal
@@ -242,6 +243,19 @@ class Daemon:
         return self._tethered and not self.clients and (came or time.monotonic() >= (self._tether or 0.0))
 
     # -- descriptors and signals
+
+    def _watch_home(self) -> None:
+        """An idle daemon whose home is wiped must notice, without ever waking up to look."""
+        descriptor = process.watch_for_removal(self.home.path)
+        if descriptor is not None:
+            self._watch(descriptor, lambda: self._drain(descriptor))
+
+    @staticmethod
+    def _drain(descriptor: int) -> None:
+        try:
+            os.read(descriptor, 65536)
+        except BlockingIOError:
+            pass  # what it says does not matter: the loop looks at the journal each time
 
     def _watch(self, descriptor: int, call: Callable[[], None]) -> None:
         self.selector.register(descriptor, selectors.EVENT_READ, lambda _mask: call())

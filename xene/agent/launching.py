@@ -6,8 +6,9 @@ Called by `work`. It makes the run's directories and the step's script; it start
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Dict, Mapping
+from typing import Any, Dict, Mapping
 
 from xene.agent.process import Launch
 from xene.agent.secrecy import Secrecy
@@ -15,6 +16,7 @@ from xene.agent.spares import Spares
 from xene.agent.workspace import RunDirectory, argv, working_directory, write_script
 from xene.engine.environment import INHERITED, command
 from xene.engine.progress import ARTIFACTS, LAY, RunProgress, StepProgress, TaskProgress
+from xene.model.ids import file_safe, is_run_id
 
 
 class Launching:
@@ -55,7 +57,7 @@ class Launching:
 
 def _lay(run: RunProgress, task: TaskProgress, home: RunDirectory, incoming: str) -> Dict[str, object]:
     if task.name == ARTIFACTS:
-        files = [{**each, "path": f"{incoming}/{each['sha256']}"} for each in run.order.artifacts]
+        files = [{**each, "path": _found(each, home, incoming)} for each in run.order.artifacts]
         return {"lay": files, "workspace": home.workspace}
     wanted = [(run.tasks[each.task], each.artifacts) for each in task.spec.needs if each.artifacts]
     files = [
@@ -65,6 +67,16 @@ def _lay(run: RunProgress, task: TaskProgress, home: RunDirectory, incoming: str
         if each["name"] in names
     ]
     return {"lay": files, "workspace": home.workspace}
+
+
+def _found(artifact: Mapping[str, Any], home: RunDirectory, incoming: str) -> str:
+    """Where an artifact of another run is: sent by control; or, in `run FILE`, with the run beside this one."""
+    path = os.path.join(incoming, str(artifact["sha256"]))
+    other = str(artifact.get("run"))
+    if os.path.exists(path) or not is_run_id(other):
+        return path
+    name = f"{file_safe(str(artifact['task']))}.{file_safe(str(artifact['name']))}.tar"
+    return os.path.join(os.path.dirname(home.path), other, "artifacts", name)
 
 
 def _collect(task: TaskProgress, home: RunDirectory) -> Dict[str, object]:

@@ -35,6 +35,7 @@ exit "$code"
 
 MASKER = "xene-masker"  # how a process is called that writes a log for a step, and is no part of one
 _PR_SET_CHILD_SUBREAPER = 36
+_IN_DELETE, _IN_MOVED_FROM = 0x200, 0x40
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -73,6 +74,21 @@ def become_subreaper() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def watch_for_removal(directory: str) -> Optional[int]:
+    """A descriptor that becomes readable when something in `directory` is removed or moved out of it (inotify).
+
+    None where the kernel gives none: then a wiped home is noticed at the next thing that happens.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    if descriptor < 0:
+        return None
+    if libc.inotify_add_watch(descriptor, os.fsencode(directory), _IN_DELETE | _IN_MOVED_FROM) < 0:
+        os.close(descriptor)
+        return None
+    return int(descriptor)
 
 
 def start(launch: Launch, wrapper: str, umask: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from typing import Dict, List, Optional
 
@@ -110,7 +112,13 @@ def read_output(path: str, limit: int) -> Optional[bytes]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("what the step left as $XENE_OUTPUT is a link, and not a file") from None
+        raise
     with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("what the step left as $XENE_OUTPUT is not a file")
         return file.read(limit + 1)
 
 

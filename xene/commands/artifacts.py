@@ -105,7 +105,10 @@ def fetched(call: Call, run: str, rows: list[Row], ended: bool) -> list[Row]:
     from xene.control.place import Place
 
     total = sum(row["size"] for row in rows)
-    with bar(call, "fetching", total) as notice, db.open_state(call.state, create=False) as state:
+    with (
+        bar(call, f"fetching {size_text(total)}", total) as notice,
+        db.open_state(call.state, create=False) as state,
+    ):
         bringing.bring(Place(call.state, call.home), state, run, notice.reach)
         return stored.view(state, run)
 
@@ -120,7 +123,8 @@ def unpacked(call: Call, run: str, rows: list[Row], name: str | None, to: str | 
             )
     base = to or (f"{run}-{file_safe(rows[0]['name'])}" if name is not None else run)
     done = []
-    with bar(call, "unpacking", sum(row["size"] for row in rows)) as notice:
+    total = sum(row["size"] for row in rows)
+    with bar(call, f"unpacking {size_text(total)}", total) as notice:
         for row in rows:
             directory = os.path.join(base, *_below(row, rows, name))
             done.append({**row, "directory": os.path.abspath(directory)})
@@ -128,8 +132,14 @@ def unpacked(call: Call, run: str, rows: list[Row], name: str | None, to: str | 
     if call.structured:
         call.put_value(done)
     else:
-        call.put("".join(f"{each['name']}: {each['files']} files in {each['directory']}\n" for each in done))
+        call.put(
+            "".join(f"{each['name']}: {_count(each['files'])} in {each['directory']}\n" for each in done)
+        )
     return 0
+
+
+def _count(files: int) -> str:
+    return f"{files} file" if files == 1 else f"{files} files"
 
 
 def _below(row: Row, rows: list[Row], name: str | None) -> list[str]:

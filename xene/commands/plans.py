@@ -45,7 +45,11 @@ def text(seen: Preview, color: bool, verbose: bool = False) -> str:
     """The plan for people: nothing of what stays as it is, unless `verbose`."""
     out = [line for change in seen.plan.changes for line in _change(change, color)]
     out += [paint(f"! {printable(conflict.message)}", RED, color) for conflict in seen.plan.conflicts]
-    out += _placement(placings(seen), color, verbose)
+    where = _placement(placings(seen), color, verbose)
+    out += where
+    if where and seen.unheard:
+        names = ", ".join(seen.unheard[:SHOWN]) + (" ..." if len(seen.unheard) > SHOWN else "")
+        out.append(paint(f"  not heard yet, so this may come otherwise: {names}", DIM, color))
     if seen.keeping:
         keep = "keeps the revision it" if len(seen.keeping) == 1 else "keep the revision they"
         out += ["", f"{plural(len(seen.keeping), 'run')} under way {keep} started with:"]

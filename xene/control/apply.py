@@ -41,13 +41,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Preview:
-    """What an apply would do. `decisions` and `was` by `WORKFLOW/PIPELINE`; `keeping` are ids of runs under way."""
+    """What an apply would do. `decisions` and `was` by `WORKFLOW/PIPELINE`; `keeping` are ids of runs under way.
+
+    `unheard` are agents that never answered: what they are, and so what goes there, is a guess.
+    """
 
     source: str
     plan: Plan
     decisions: Mapping[str, Decision]
     was: Mapping[str, str | None]
     keeping: Sequence[str]
+    unheard: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ def preview(place: Place, repository: Repository, options: Options) -> Preview:
             _ = change.fields  # now, while the state is open
         after = future.After(state, repository, plan)
         decisions = future.place_all(after)
-        return Preview(_source(repository, options), plan, decisions, after.was, after.keeping())
+        return Preview(
+            _source(repository, options), plan, decisions, after.was, after.keeping(), after.unheard
+        )
 
 
 def apply(

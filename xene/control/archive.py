@@ -14,12 +14,13 @@ import threading
 from typing import Any, Mapping, NamedTuple
 
 from xene.errors import Storage
-from xene.model.ids import is_name, is_run_id
+from xene.model.ids import file_safe, is_name, is_run_id, is_task_name
 from xene.store.events import plain
 from xene.store.files import make_private_directory, make_private_file, sync_directory
 
 RUN_BYTES = 1024 * 1024 * 1024  # of the logs of one run; what is more stays behind
 RUN_FILES = 100_000  # step attempts of one run whose logs are kept: an agent may name as many as it likes
+NAME_MOST = 255  # bytes of a file's name
 _packing = threading.Lock()  # one at a time: it is the disk that is slow
 
 
@@ -235,14 +236,19 @@ def _files(part: str) -> dict[str, int]:
 
 
 def file_name(message: Mapping[str, Any]) -> str | None:
-    """`SEQ.TASK.STEP.ATTEMPT.log`, if the agent's words can be part of a path."""
-    seq, attempt = message.get("seq"), message.get("attempt")
-    names = (message.get("task"), message.get("step"))
-    if not all(isinstance(name, str) and is_name(name) for name in names):
+    """`SEQ.TASK.STEP.ATTEMPT.log`, if the agent's words can be part of a path; TASK made safe."""
+    seq, attempt, task, step = (message.get(key) for key in ("seq", "attempt", "task", "step"))
+    if not (isinstance(task, str) and is_task_name(task) and isinstance(step, str) and is_name(step)):
         return None
     if not (isinstance(seq, int) and isinstance(attempt, int) and 0 < seq < 2**31 and 0 < attempt < 2**31):
         return None
-    return f"{seq}.{names[0]}.{names[1]}.{attempt}.log"
+    name = f"{seq}.{file_safe(task)}.{step}.{attempt}.log"
+    return name if _is_text(name) and len(name.encode()) <= NAME_MOST else None
+
+
+def _is_text(name: str) -> bool:
+    """Whether it has no lone surrogates: they are no names of files."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def _missing(sizes: Mapping[str, int], files: Any) -> str | None:

@@ -12,8 +12,6 @@ from xene.model import phases
 from xene.store import artifacts, events, runs
 from xene.store.artifacts import Artifact
 
-WAITING = "WaitingForArtifacts"
-
 
 class Wanted(NamedTuple):
     """The artifacts of a run that are to be fetched from its agent."""
@@ -51,7 +49,7 @@ def finish(conn: sqlite3.Connection, run: str) -> None:
 def store_trouble(conn: sqlite3.Connection, now: float, trouble: Trouble) -> None:
     """A run waits for artifacts that do not arrive; or ends, where they are no more."""
     if not trouble.final:
-        return runs.waits(conn, now, trouble.run, WAITING, trouble.message)
+        return runs.waits(conn, now, trouble.run, phases.WAITING_FOR_ARTIFACTS, trouble.message)
     if runs.is_unsent(conn, trouble.run):
         runs.end(conn, now, trouble.run, phases.ARTIFACT_MISSING, trouble.message, log="gone")
         return runs.archived(conn, trouble.run, "gone", "it never started, so there is no log")

@@ -29,6 +29,7 @@ class After:
         self._rows = pipelines.every(state.conn)
         self.was: dict[str, str | None] = {f"{row.workflow}/{row.name}": row.agent for row in self._rows}
         self._revisions: dict[str, str] = {}
+        self.unheard: list[str] = []  # agents that never answered, once `agents` was asked
 
     def agents(self) -> list[Candidate]:
         """Declared ones; else the implicit one. Those never tried count as ready: an apply contacts them."""
@@ -41,9 +42,8 @@ class After:
                 del out[name]
         for name in declared:
             out[name] = self._candidate(name, out.get(name))
-        return [
-            _ready(each) if each.name in fresh | (declared - set(found)) else each for each in out.values()
-        ]
+        self.unheard = sorted(name for name in out if name in fresh | (declared - set(found)))
+        return [_ready(each) if each.name in self.unheard else each for each in out.values()]
 
     def _candidate(self, name: str, before: Candidate | None) -> Candidate:
         data = json.loads(self._entries[objects.AGENT, name].text)

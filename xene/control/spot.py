@@ -6,6 +6,7 @@ agent is tethered: when this process ends, however it ends, the agent cancels wh
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 import sys
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from xene.engine.progress import RunProgress
     from xene.manifest.entries import Entry
     from xene.model.run import RunOrder
-    from xene.model.workflow import PipelineConnector
+    from xene.model.workflow import Pipeline, PipelineConnector
     from xene.wire.frames import Message
 
 EPOCH = 1
@@ -142,8 +143,19 @@ def orders(
             needs = data["spec"]["pipelines"][start.pipeline]["needs"]
             later.append(Waiting(order, pipeline_connectors_from_json(needs)))
         else:
+            _refuse_without_artifacts(workflow.pipelines[start.pipeline])
             made.append(order)
     return Batch(made, later, _secrets(entries, [*made, *(each.order for each in later)], home))
+
+
+def _refuse_without_artifacts(pipeline: Pipeline) -> None:
+    """A pipeline that is run alone has nobody to take artifacts from. Raises Usage."""
+    wanted = [connector.pipeline for connector in pipeline.needs if connector.artifacts]
+    if wanted:
+        raise Usage(
+            f"pipeline {pipeline.name} takes artifacts of {', '.join(wanted)}",
+            hint="run the whole file; or apply it, and name a run with --artifacts-from",
+        )
 
 
 def _secrets(entries: Sequence[Entry], wanted: Sequence[RunOrder], home: str) -> dict[str, Mapping[str, str]]:
@@ -216,15 +228,38 @@ class _Driving:
             outcomes[run.order.pipeline] = outcome_of(run.phase, run.reason, run.ended)
         for each in list(self._later):
             verdict = judge(each.needs, outcomes)
-            if verdict.skip or self._cancelled:
+            lacks = self._lacks(each) if verdict.starts else ""
+            if verdict.skip or lacks or self._cancelled:
                 self._later.remove(each)
                 self._skipped.add(each.order.pipeline)
-                why = verdict.skip or "the run was cancelled"
+                why = verdict.skip or lacks or "the run was cancelled"
                 self._tell(f"{each.order.workflow}/{each.order.pipeline} gets no run: {why}")
                 return self._follow_up()
             if verdict.starts:
                 self._later.remove(each)
-                self._start(each.order)
+                self._start(dataclasses.replace(each.order, artifacts=tuple(self._supplies(each))))
+
+    def _supplies(self, waiting: Waiting) -> list[dict[str, Any]]:
+        """The artifacts that it takes from runs that have ended; they are where those runs are."""
+        runs = {run.order.pipeline: run for run in self._runs.values()}
+        return [
+            {**artifact, "run": runs[connector.pipeline].order.id}
+            for connector in waiting.needs
+            if connector.artifacts and connector.pipeline in runs
+            for task in runs[connector.pipeline].tasks.values()
+            if not task.is_sum and task.outcome == "success"
+            for artifact in task.artifacts
+            if artifact["name"] in connector.artifacts
+        ]
+
+    def _lacks(self, waiting: Waiting) -> str:
+        """Which artifact it wants and cannot have; "" where there is none."""
+        have = {artifact["name"] for artifact in self._supplies(waiting)}
+        for connector in waiting.needs:
+            for name in connector.artifacts:
+                if name not in have:
+                    return f"{connector.pipeline} has left no artifact {name}"
+        return ""
 
     @property
     def finished(self) -> bool:

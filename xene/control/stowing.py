@@ -44,9 +44,10 @@ class _Load:
 
 
 class _Queue:
-    """What one agent is to get; the first is under way."""
+    """What one agent is to get; the first is under way, on the connection that `token` tells from the next."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: int | None) -> None:
+        self.token = token
         self.loads: deque[_Load] = deque()
         self.request = 0
         self.resume_at: float | None = None
@@ -64,7 +65,10 @@ class Stowing:
 
     def begin(self, agent: str, run: str, orders: Sequence[Order]) -> None:
         """Bring the artifacts of `run` to `agent`."""
-        queue = self._queues.setdefault(agent, _Queue())
+        token = self._sessions.token(agent)
+        queue = self._queues.get(agent)
+        if queue is None or queue.token != token:
+            queue = self._queues[agent] = _Queue(token)
         idle = not queue.loads
         queue.loads.extend(_Load(run, order, order is orders[-1]) for order in orders)
         if idle:

@@ -17,6 +17,7 @@ from typing import IO, Any, Callable, Iterable, Iterator, Mapping
 from xene.control.archive import RUN_FILES, file_name, part_path, request_of, zip_path
 from xene.control.place import Place
 from xene.control.sessions import Came, Open, Sessions, open_channel
+from xene.model.ids import from_file
 from xene.store import agents, runs
 from xene.store.db import State
 from xene.store.events import plain
@@ -177,7 +178,7 @@ def _open(path: str) -> IO[bytes]:
 
 def _source(run: str, name: str) -> tuple[int, Source]:
     seq, task, step, attempt, _ = name.split(".")
-    return int(seq), (run, task, step, int(attempt))
+    return int(seq), (run, from_file(task), step, int(attempt))
 
 
 def _tail_offset(file: IO[bytes], lines: int) -> int:

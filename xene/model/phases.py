@@ -57,6 +57,7 @@ CONTAINER_LOST = "ContainerLost"
 WAITING_FOR_CAPACITY = "WaitingForCapacity"
 WAITING_FOR_APPROVAL = "WaitingForApproval"
 WAITING_FOR_RETRY = "WaitingForRetry"
+WAITING_FOR_ARTIFACTS = "WaitingForArtifacts"  # those of other runs have not reached its agent
 WAITING_FOR_RUN = "WaitingForRun"  # an earlier run of its pipeline has not ended
 
 # Reasons of pipelines

@@ -53,8 +53,8 @@ def announced(conn: sqlite3.Connection, seq: int, task: str, said: Any) -> None:
     conn.executemany(
         "INSERT INTO artifacts (run, task, name, size, sha256, files) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (run, task, name) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256,"
-        " files = excluded.files, message = NULL,"
-        f" state = CASE WHEN artifacts.sha256 = excluded.sha256 THEN state ELSE '{AWAITED}' END",
+        " files = excluded.files, message = NULL, state = CASE WHEN artifacts.sha256 = excluded.sha256"
+        f" AND state = '{KEPT}' THEN state ELSE '{AWAITED}' END",
         [(seq, *row) for row in rows],
     )
 
