@@ -93,7 +93,7 @@ def test_a_whole_workflow_in_order_over_two_agents(applied: Fleet) -> None:
     made = applied.xene("logs", runs["build"]["id"], "make/s").out
     assert applied.xene("logs", runs["scan"]["id"], "t/s").out.splitlines() == ["w x", made.strip(), "w x"]
     assert applied.xene("logs", runs["unit"]["id"], "t/s").out == ""  # nothing is laid that it did not ask for
-    events = [event for event in applied.get("events") if event["kind"] == "Pipeline"]
+    events = [event for event in applied.get("events") if event["reason"] == "ConnectorsNotMet"]
     skipped = {event["name"]: event["message"] for event in events}
     assert "error" in skipped["shop/alarm"] and "shop/after-alarm" in skipped
 
