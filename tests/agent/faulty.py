@@ -71,7 +71,8 @@ def shift(real=time.time):
 
 def wrap():
     time.time = shift
-    from xene.agent import attach, birth, daemon, home, journal, ledger, process, requests, steps, work, workspace
+    from xene.agent import attach, attempts, birth, daemon, home, journal, ledger, process, requests, steps
+    from xene.agent import work, workspace
     ledger.COMPACT_ABOVE = 1
     for kind in ("run.accepted", "run.started", "step.started", "step.ended", "run.ended", "run.released"):
         around(journal.Journal, "append", "append " + kind, lambda _, event, kind=kind: event["type"] == kind)
@@ -79,9 +80,9 @@ def wrap():
     around(os, "fdatasync", "fdatasync")
     around(work.Work, "act", "act")
     around(work.Work, "_sweep", "sweep")
-    around(work.Work, "_step_ended", "step ended")
+    around(attempts.Attempts, "_step_ended", "step ended")
     around(work.Work, "recover", "recover")
-    around(work.Work, "_recover_step", "recover step")
+    around(attempts.Attempts, "take_over", "recover step")
     around(work.Work, "remove", "remove")
     around(workspace.RunDirectory, "make", "make run", lambda self: not self.made)
     around(workspace.Trash, "take", "trash")

@@ -21,6 +21,7 @@ from xene.agent.entrance import ENTER, HIDDEN
 from xene.agent.process import WRAPPER, Launch, Process
 from xene.agent.stopping import Stopping
 from xene.engine.environment import Command
+from xene.model import phases
 from xene.model.workflow import Container
 
 RUN = "20261123-023000-k7q2m4xa"
@@ -62,7 +63,7 @@ class Bench:
 
     @property
     def room(self) -> containers.Room:
-        return containers.room(RUN, "default", self.spec, self.place)
+        return containers.room(RUN, "default", self.spec, self.place, self.podman.env)
 
     def base(self, seq: int) -> str:
         return f"{self.place}/steps/{seq:04d}"
@@ -280,7 +281,7 @@ def test_limits_hold(bench: Bench) -> None:
 def test_no_engine() -> None:
     with pytest.raises(containers.ContainerTrouble, match="neither podman nor docker") as error:
         containers.find_engine("auto", "/nonexistent")
-    assert error.value.reason == containers.ENGINE_MISSING
+    assert error.value.reason == phases.CONTAINER_ENGINE_MISSING
     with pytest.raises(containers.ContainerTrouble, match="no docker"):
         containers.find_engine("docker", "/nonexistent")
 
@@ -296,7 +297,7 @@ def test_an_image_that_is_not_there_and_never_pulled(bench: Bench) -> None:
     bench.spec = replace(bench.spec, image="localhost/other:1", pull="never")
     assert bench.run(1, "true") == 125
     reason, message = told(bench, 1)
-    assert reason == containers.IMAGE_UNAVAILABLE
+    assert reason == phases.IMAGE_UNAVAILABLE
     assert "localhost/other:1 is not on this host" in message
     assert message in bench.log(1)
 
@@ -306,7 +307,7 @@ def test_an_image_that_cannot_be_pulled(bench: Bench, pull: str) -> None:
     bench.spec = replace(bench.spec, image="127.0.0.1:1/other:1", pull=pull)
     assert bench.run(1, "true") == 125
     reason, message = told(bench, 1)
-    assert reason == containers.IMAGE_UNAVAILABLE and "cannot be pulled" in message
+    assert reason == phases.IMAGE_UNAVAILABLE and "cannot be pulled" in message
 
 
 def test_a_pull_is_stopped_like_any_step(bench: Bench) -> None:
@@ -321,7 +322,7 @@ def test_an_image_without_a_shell(bench: Bench) -> None:
     bench.spec = replace(bench.spec, image=bench.podman.bare)
     assert bench.run(1, "true") == 125
     reason, message = told(bench, 1)
-    assert reason == containers.IMAGE_UNAVAILABLE and "has no 'sh'" in message
+    assert reason == phases.IMAGE_UNAVAILABLE and "has no 'sh'" in message
     assert bench.podman.names() == []
 
 
@@ -384,7 +385,7 @@ def test_a_client_that_is_killed_leaves_nothing_inside(bench: Bench) -> None:
     ]
     os.kill(int(client), signal.SIGKILL)
     assert bench.wait(1) == 125
-    assert told(bench, 1)[0] == containers.EXIT_UNKNOWN
+    assert told(bench, 1)[0] == phases.EXIT_UNKNOWN
     bench.stop(1, 0)
     assert sleepers(bench) == 0
     assert bench.run(2, "echo next") == 0
@@ -408,7 +409,7 @@ def test_a_container_that_is_removed_under_a_step(bench: Bench) -> None:
     until((bench.workspace / "ready").exists, "the step runs")
     bench.podman.run("rm", "-f", bench.room.name)
     assert bench.wait(1) == 125
-    assert told(bench, 1)[0] == containers.CONTAINER_LOST
+    assert told(bench, 1)[0] == phases.CONTAINER_LOST
     assert bench.run(2, "echo a new one") == 0, bench.log(2)
     assert bench.log(2) == "a new one\n"
 
@@ -417,7 +418,7 @@ def test_a_container_that_is_removed_between_steps(bench: Bench) -> None:
     assert bench.run(1, "true") == 0
     bench.podman.run("rm", "-f", bench.room.name)
     assert bench.run(2, "true") == 125
-    assert told(bench, 2)[0] == containers.CONTAINER_LOST
+    assert told(bench, 2)[0] == phases.CONTAINER_LOST
     assert bench.run(3, "true") == 0
 
 
@@ -426,6 +427,24 @@ def test_one_that_was_killed_while_it_opened_the_container(bench: Bench) -> None
     Path(bench.room.door + ".begun").touch()
     bench.podman.run("run", "-d", "--name", bench.room.name, "--network", "none", bench.podman.image, "true")
     assert bench.run(1, "echo ours") == 0, bench.log(1)
+
+
+def test_one_that_an_earlier_boot_had_is_made_anew(bench: Bench) -> None:
+    assert bench.run(1, "true") == 0
+    bench.podman.run("rm", "-f", bench.room.name)
+    Path(bench.room.door + ".open").write_text("another boot\n")
+    assert bench.run(2, "echo ours") == 0, bench.log(2)
+
+
+def test_what_was_never_begun_is_not_asked_for(bench: Bench) -> None:
+    bench.prepare()
+    assert containers.opened(bench.place) == []
+    assert bench.run(1, "true") == 0
+    assert containers.opened(bench.place) == [(bench.room.engine, bench.room.name)]
+    bench.close()
+    containers.forget(bench.place)
+    assert containers.opened(bench.place) == []
+    assert bench.run(2, "true") == 0
 
 
 WAKE = "for p in /proc/[0-9]*; do read -r name < $p/comm; [ $name != sleep ] || kill ${p#/proc/}; done"
@@ -447,6 +466,14 @@ def test_orphans_are_reaped(bench: Bench) -> None:
         return "sleep 0.05" not in left and "\nZ" not in left
 
     until(all_gone, "no zombie is left")
+
+
+def test_the_entry_of_a_step_is_known(bench: Bench) -> None:
+    bench.start(1, "touch ready; (sleep 1001 &); sleep 1002")
+    until((bench.workspace / "ready").exists, "the step runs")
+    until(lambda: sleepers(bench) == 2, "all of it runs")
+    entries = [one for one in bench.tree(1).find() if inside.is_entry(one)]
+    assert [told_by(one.pid, "cmdline").startswith("sh\0-c\0trap") for one in entries] == [True]
 
 
 # -- where /proc hides what is inside
@@ -496,6 +523,25 @@ def test_a_container_that_is_gone_holds_nothing(bench: Bench) -> None:
     assert bench.run(1, "true") == 0
     bench.podman.run("rm", "-f", bench.room.name)
     stop_by_asking(bench, 1)
+
+
+def test_nobody_is_asked_to_end_before_the_container_has_answered(bench: Bench) -> None:
+    bench.start(1, "touch ready; sleep 1001")
+    until((bench.workspace / "ready").exists, "the step runs")
+    tree = bench.tree(1)
+    tree._hidden = True
+    assert tree.find() == {inside._UNHEARD}
+    until(lambda: len(tree.find()) > 1, "the container has answered")
+    assert any(one.pid < 0 for one in tree.find()) and any(one.pid > 0 for one in tree.find())
+
+
+def test_an_engine_that_does_not_answer_keeps_nobody_alive(bench: Bench) -> None:
+    bench.start(1, "touch ready; sleep 1001")
+    until((bench.workspace / "ready").exists, "the step runs")
+    tree = bench.tree(1)
+    tree._hidden, tree._engine = True, "/bin/false"
+    tree.send(tree.find(), signal.SIGKILL)
+    until(lambda: sleepers(bench) == 0, "it is killed")
 
 
 # -- leftovers

@@ -208,6 +208,18 @@ def test_kill_does_not_wait_for_the_grace_period(probe: Probe) -> None:
     assert not living(probe)
 
 
+def test_what_a_handler_calls_in_the_grace_period_is_left_alone(probe: Probe) -> None:
+    """SIGTERM comes once: what starts after it is part of the cleaning up."""
+    cleaning = "trap 'sleep 0.5 && echo slept > ../slept; exit 0' TERM; "
+    script = cleaning + "touch ../ready; while :; do sleep 0.02 || :; done"
+    run = probe.start(one_step(script, gracePeriod="10s"))
+    place = os.path.dirname(workspace(probe, run))
+    wait_until(lambda: os.path.exists(os.path.join(place, "ready")))
+    probe.say(messages.cancel(1, run, False))
+    assert probe.ended(run).reason == "Cancelled"
+    assert os.path.exists(os.path.join(place, "slept"))
+
+
 def test_what_a_step_leaves_running_ends_with_the_run(probe: Probe) -> None:
     run = probe.start(one_step("setsid sleep 300 > /dev/null 2>&1 & echo left"))
     assert probe.ended(run).phase == phases.SUCCESS

@@ -64,3 +64,20 @@ def test_thousands_of_tasks_in_a_chain():
     upstream = graph.Upstream(needs)
     assert upstream.holds("t4999", "t0")
     assert not upstream.holds("t0", "t4999")
+
+
+@given(graphs, st.sets(names))
+def test_of_what_one_is_enough_only_what_all_have_is_sure(needs, loose):
+    upstream = graph.Upstream(needs, frozenset(loose))
+    order = {task: {need for need in needs[task] if need in needs and need != task} for task in needs}
+
+    def ended(task):
+        """Whatever happens, these have ended when `task` starts."""
+        sets = [{need} | ended(need) for need in sorted(order[task])]
+        if not sets:
+            return set()
+        return set.intersection(*sets) if task in loose else set.union(*sets)
+
+    for task in needs:
+        if upstream.known(task):
+            assert {other for other in needs if upstream.holds(task, other)} == ended(task)

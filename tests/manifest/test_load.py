@@ -142,7 +142,7 @@ def test_a_template_in_a_folded_text_is_found_where_it_stands():
         """
     )
     (problem,) = load_text(text, "a").problems
-    assert problem.source_line[problem.col - 1 :] == "${{ run.x }}"
+    assert problem.source_line[problem.col - 1 :] == "run.x }}"
 
 
 def test_a_file_shows_at_most_a_hundred_problems():
@@ -235,7 +235,7 @@ OTHER_VALUES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["language", "forms"])
+@pytest.mark.parametrize("name", ["language", "forms", "expressions"])
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_no_other_value_at_any_place_makes_it_raise(name, data):
@@ -275,4 +275,4 @@ class yaml_of:
 
 @pytest.mark.parametrize("text", ["", "\n", "---\n", "# only a comment\n", "--- \n...\n"])
 def test_nothing_is_nothing(text):
-    assert load_text(text, "a") == ((), (), ())
+    assert load_text(text, "a") == ((), (), (), ())

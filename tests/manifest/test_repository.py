@@ -240,6 +240,16 @@ def test_references_resolve_in_the_repository_and_in_what_is_known(tmp_path):
     assert repository.unresolved(repository.load(str(tmp_path)), set()) == []  # it is there, though broken
 
 
+def test_references_of_an_object_with_other_problems_are_told_too(tmp_path):
+    write(tmp_path, "a.yaml", pinned("nope").replace("run: ", "timeout: soon, run: "))
+    found = repository.load(str(tmp_path))
+    assert [p.code for p in found.problems] == ["bad-duration"] and found.entries == ()
+    assert [p.code for p in repository.unresolved(found, set())] == ["unresolved-reference"]
+    write(tmp_path, "a.yaml", pinned("[x]"))
+    found = repository.load(str(tmp_path))
+    assert found.problems and repository.unresolved(found, set()) == []
+
+
 def test_local_is_there_until_there_is_an_agent(tmp_path):
     write(tmp_path, "a.yaml", pinned("local"))
     found = repository.load(str(tmp_path))

@@ -131,27 +131,34 @@ class Leftovers:
     """
 
     def __init__(self, log: str, home: str, found: Callable[[str, str], None]) -> None:
-        self._log, self._label, self._found = log, home_label(home), found
+        self._log, self._home, self._found = log, home, found
         self._by_pid: Dict[int, Tuple[str, str]] = {}
 
-    def look(self, engines: Iterable[str], env: Mapping[str, str]) -> None:
+    def look(self, engines: List[str], env: Mapping[str, str]) -> None:
         """Ask each of the engines that this home has ever used."""
+        label = home_label(self._home) if engines else ""
         for number, engine in enumerate(engines):
             log = f"{self._log}.{number}"
-            if os.access(engine, os.X_OK):
-                self._by_pid[process.spawn(["/bin/sh", "-c", LIST, "sh", engine, self._label], log, env)] = (
-                    engine,
-                    log,
-                )
+            if not os.access(engine, os.X_OK):
+                continue
+            try:
+                pid = process.spawn(["/bin/sh", "-c", LIST, "sh", engine, label], log, env)
+            except OSError as error:  # no process to be had; the next daemon looks again
+                complain(f"{engine} cannot be asked for containers that were left behind: {error}")
+                continue
+            self._by_pid[pid] = engine, log
 
     def exited(self, pid: int) -> bool:
         """A child was reaped. False: it was none of these."""
         if pid not in self._by_pid:
             return False
         engine, log = self._by_pid.pop(pid)
-        with open(log, encoding="utf-8", errors="replace") as file:
-            runs = {match.group(1) for match in _NAME.finditer(file.read())}
-        os.unlink(log)
+        try:
+            with open(log, encoding="utf-8", errors="replace") as file:
+                runs = {match.group(1) for match in _NAME.finditer(file.read())}
+            os.unlink(log)
+        except OSError:  # the home is gone, and soon this daemon with it
+            return True
         for run in sorted(runs):
             self._found(engine, run)
         return True

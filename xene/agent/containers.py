@@ -2,14 +2,13 @@
 
 One container for each context of a run. The first step that needs it opens it, in its own process tree and under a
 lock, so that the daemon never waits for an engine: what opening prints is in that step's log, and its timeout, a
-cancel and a killed daemon find it like anything else that a step does. `work` calls `room`, `prepare` and `entry`;
+cancel and a killed daemon find it like anything else that a step does. `rooms` calls `room`, `prepare` and `entry`;
 `steps` asks `trouble` how it went. How a tree inside is found and killed is in `inside`, how a container goes in
 `closing`. Nothing here waits for a process.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
@@ -18,16 +17,12 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from xene.agent.entrance import HIDDEN, INNER, MAIN
 from xene.engine.environment import Command
+from xene.model import phases
 from xene.model.units import parse_size
 from xene.model.workflow import Container
 
-ENGINE_MISSING = "ContainerEngineMissing"  # no podman and no docker, or not the one that is asked for
-IMAGE_UNAVAILABLE = "ImageUnavailable"  # not on the host and not to be had, or without a `sh`
-CONTAINER_FAILED = "ContainerFailed"  # the engine could not start it, or a step in it
-CONTAINER_LOST = "ContainerLost"  # it was removed or ended while the run went on
-EXIT_UNKNOWN = "ExitUnknown"
-
 ENGINES = ("podman", "docker")  # what `auto` looks for, in this order
+_DOOR = ".container"
 RUN_LABEL, HOME_LABEL = "xene.run", "xene.home"
 _SHELLS = {
     "sh": ("sh", "-eu"),
@@ -41,7 +36,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class ContainerTrouble(Exception):
-    """A step cannot run in its container. `reason` is one of this module's names."""
+    """A step cannot run in its container. `reason` is one of `model.phases`."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -52,7 +47,7 @@ class Room(NamedTuple):
     """The container of one context in one run.
 
     `door` begins the names of its files on the host, out of its own reach; `inside` is the directory of the files
-    that its steps read and write, mounted at the same path.
+    that its steps read and write, mounted at the same path. `env` is what the engine's client is called with.
     """
 
     engine: str
@@ -61,6 +56,7 @@ class Room(NamedTuple):
     pull: str
     door: str
     inside: str
+    env: Mapping[str, str]
 
     def base(self, seq: int) -> str:
         """How the files of a step attempt begin that are seen inside: `.script`, `.output`, `.code`."""
@@ -79,19 +75,31 @@ def find_engine(wanted: str, path: Optional[str] = None) -> str:
             return os.path.abspath(found)
     what = "neither podman nor docker" if wanted == "auto" else f"no {wanted}"
     raise ContainerTrouble(
-        ENGINE_MISSING, f"there is {what} in the PATH of the agent's user; install one, or drop `container`"
+        phases.CONTAINER_ENGINE_MISSING,
+        f"there is {what} in the PATH of the agent's user; install one, or drop `container`",
     )
 
 
-def room(run: str, context: str, spec: Container, place: str, path: Optional[str] = None) -> Room:
-    """The container of `context` in `run`, whose directory is `place`. Raises ContainerTrouble."""
-    door = f"{place}/steps/{context}.container"
-    engine = find_engine(spec.engine, path)
-    return Room(engine, f"xene-{run}-{context}", spec.image, spec.pull, door, place + "/inside")
+def room(run: str, context: str, spec: Container, place: str, env: Mapping[str, str]) -> Room:
+    """The container of `context` in `run`, whose directory is `place`. Raises ContainerTrouble.
+
+    Its engine is the one that an earlier step has found, else that of the PATH in `env`.
+    """
+    door = f"{place}/steps/{context}{_DOOR}"
+    known = _read_door(door)
+    engine, name = known or (find_engine(spec.engine, env.get("PATH")), f"xene-{run}-{context}")
+    return Room(engine, name, spec.image, spec.pull, door, inside_of(place), env)
+
+
+def inside_of(place: str) -> str:
+    """The directory of a run that is for what is inside its containers."""
+    return place + "/inside"
 
 
 def home_label(home: str) -> str:
     """What all containers of one daemon bear: `xene.home=` and a digest of its home's path."""
+    import hashlib  # loads libcrypto, which an idle agent does not need
+
     return f"{HOME_LABEL}={hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}"
 
 
@@ -207,7 +215,7 @@ def _make_caches(written: Sequence[str], mounts: Sequence[str]) -> None:
         if text.startswith("~/"):
             os.makedirs(host, exist_ok=True)
         elif host.startswith("/") and not os.path.exists(host):
-            raise ContainerTrouble(CONTAINER_FAILED, f"mount {text}: there is no {host} on this host")
+            raise ContainerTrouble(phases.CONTAINER_FAILED, f"mount {text}: there is no {host} on this host")
 
 
 def lay_step(room: Room, base: str, seq: int, command: Command) -> List[str]:
@@ -246,18 +254,42 @@ def _write(path: str, text: str, mode: int) -> None:
 
 
 def opened(place: str) -> List[Tuple[str, str]]:
-    """Engine and name of every container that the run in `place` may have."""
-    found: List[Tuple[str, str]] = []
+    """Engine and name of every container that the run in `place` may have: each that was begun to be made."""
+    begun = [door for door in _doors(place) if os.path.exists(door + ".begun")]
+    return [known for known in map(_read_door, begun) if known is not None]
+
+
+def forget(place: str) -> None:
+    """Its containers are gone: a run that is tried again makes new ones."""
+    for door in _doors(place):
+        for path in (door, door + ".open", door + ".begun"):
+            _unlink(path)
+
+
+def _unlink(path: str) -> None:
     try:
-        entries = os.listdir(place + "/steps")
+        os.unlink(path)
     except FileNotFoundError:
-        return found
-    for entry_ in sorted(entries):
-        if entry_.endswith(".container"):
-            with open(f"{place}/steps/{entry_}", encoding="utf-8", errors="surrogateescape") as file:
-                engine, name = file.read().splitlines()[:2]
-            found.append((engine, name))
-    return found
+        pass
+
+
+def _doors(place: str) -> List[str]:
+    try:
+        return [
+            f"{place}/steps/{name}" for name in sorted(os.listdir(place + "/steps")) if name.endswith(_DOOR)
+        ]
+    except FileNotFoundError:
+        return []
+
+
+def _read_door(door: str) -> Optional[Tuple[str, str]]:
+    """Engine and name; None where no step has come by yet."""
+    try:
+        with open(door, encoding="utf-8", errors="surrogateescape") as file:
+            engine, name = file.read().splitlines()
+    except FileNotFoundError:
+        return None
+    return engine, name
 
 
 def trouble(base: str) -> Optional[Tuple[str, str]]:

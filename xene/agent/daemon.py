@@ -292,7 +292,7 @@ class Daemon:
                 return
             if not pid:
                 return
-            self.work.steps.exited(pid, status)
+            self.work.exited(pid, status)
 
     # -- clients
 

@@ -15,7 +15,8 @@ MAIN = 'while [ -e "$1" ]; do sleep 30 2> /dev/null; [ $? != 127 ] || read -r _ 
 
 # On the host, the command of a step's wrapper. $1 base of the step's files, $2 file of its exit code, $3 door,
 # $4 engine, $5 name, $6 image, $7 pull; then what enters the container. What went wrong around the command is
-# left in `BASE.trouble`: a reason, and a message below it. The client's own exit code says too little: its 125 to
+# left in `BASE.trouble`: a reason, and a message below it. `DOOR.open` holds the boot in which the container was
+# made: none outlives its host. The client's own exit code says too little: its 125 to
 # 127 and 137 may be the command's as well.
 ENTER = """\
 trap : TERM INT HUP
@@ -41,6 +42,10 @@ find_image() {
     [ "$pull" = never ] && fail ImageUnavailable "image $image is not on this host, and pull is 'never': $(said)"
     fetch
 }
+is_open() {
+    read -r boot < /proc/sys/kernel/random/boot_id
+    { read -r opened < "$door.open"; } 2> /dev/null && [ "$opened" = "$boot" ]
+}
 open() {
     unset XENE_STEP_ID XENE_RUN
     find_image
@@ -48,15 +53,15 @@ open() {
     : > "$door.begun"
     cd / && sh "$door.create" > "$door.said" 2>&1
     case $? in
-    0) : > "$door.open" ;;
+    0) echo "$boot" > "$door.open" ;;
     127) fail ImageUnavailable "image $image has no 'sh', which a step needs: $(said)" ;;
     *) fail ContainerFailed "the container cannot be started: $(said)" ;;
     esac
 }
-if ! [ -e "$door.open" ]; then
+if ! is_open; then
     (
         flock 9 || fail ContainerFailed "the program 'flock' is missing on this host, or was stopped"
-        [ -e "$door.open" ] || open 9>&-
+        is_open || open 9>&-
     ) 9>> "$door.lock" || exit
 fi
 "$@"

@@ -1,8 +1,8 @@
 """Where an agent keeps what it has: paths, made 0700 and refused when they belong to somebody else.
 
 HOME/agent/SHA/                 the code
-HOME/STATE-UUID/AGENT/          one daemon: daemon.{lock,pid,sock,log}, journal, step.sh
-HOME/STATE-UUID/AGENT/runs/RUN/ workspace/ logs/ steps/ artifacts/
+HOME/STATE-UUID/AGENT/          one daemon: daemon.{lock,pid,sock,log}, journal, step.sh, enter.sh, engines
+HOME/STATE-UUID/AGENT/runs/RUN/ workspace/ logs/ steps/ artifacts/ inside/ (what containers see of their steps)
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Home:
         self.log = os.path.join(path, "daemon.log")
         self.journal = os.path.join(path, "journal")
         self.wrapper = os.path.join(path, "step.sh")
+        self.entrance = os.path.join(path, "enter.sh")
+        self.engines = os.path.join(path, "engines")  # those that have ever made a container for this home
         self.runs = os.path.join(path, "runs")
         self.incoming = os.path.join(path, "incoming")  # artifacts of other pipelines, by their sha256
 
@@ -114,6 +116,17 @@ def write_whole(path: str, data: bytes) -> None:
     finally:
         os.close(descriptor)
     sync_directory(os.path.dirname(path))
+
+
+def lay(path: str, data: bytes) -> None:
+    """Write a file unless it is there and the same: a daemon must come up on a full disk too."""
+    try:
+        with open(path, "rb") as file:
+            if file.read() == data:
+                return
+    except FileNotFoundError:
+        pass
+    write_whole(path, data)
 
 
 def sync_directory(path: str) -> None:

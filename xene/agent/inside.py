@@ -75,15 +75,24 @@ class Tree:
         self._hidden = hidden(engine)
         self._asking: Optional[Process] = None
         self._last: Set[Process] = {_UNHEARD}
+        self._answered = False
 
     def find(self) -> Set[Process]:
-        """Every living process of the step, on the host and inside."""
-        found = process.members(self._mark, self._root)
-        return found | self._told() if self._hidden else found
+        """Every living process of the step, on the host and inside.
+
+        Until the container has told what is inside, that is all that stands for them: the client is not to be
+        asked to end before it is known whether somebody inside still has something to say.
+        """
+        told = self._told() if self._hidden else set()
+        if self._hidden and not self._answered:
+            return told
+        return process.members(self._mark, self._root) | told
 
     def send(self, processes: Set[Process], number: int) -> None:
         """Signal them. The engine's client is spared while there is something inside: without it nothing that the
         command says on its way out would be logged."""
+        if number == signal.SIGKILL and _UNHEARD in processes:
+            processes = processes | process.members(self._mark, self._root)
         told = {one for one in processes if one.pid < 0 and one != _UNHEARD}
         inside = told | {one for one in processes if one.pid > 0 and _elsewhere(one.pid)}
         chosen = processes if number == signal.SIGKILL or not inside else inside
@@ -111,7 +120,10 @@ class Tree:
                 lines = file.read().splitlines()
         except OSError:
             return {_UNHEARD}
-        return marked(lines[:-1]) if lines and lines[-1] == "end" else {_UNHEARD}
+        if not lines or lines[-1] != "end":
+            return {_UNHEARD}
+        self._answered = True
+        return marked(lines[:-1])
 
 
 _LINE = re.compile(r"(\d+) (\d+) (\d+) ([m-])\Z")
@@ -137,6 +149,15 @@ def marked(lines: List[str]) -> Set[Process]:
         more = {pid for pid, (parent, _) in world.items() if parent in found} - found
         found, grown = found | more, bool(more)
     return {Process(-pid, world[pid][1]) for pid in found}
+
+
+def is_entry(one: Process) -> bool:
+    """Whether it is the first process of a step inside: its parent is in another pid namespace."""
+    above = process.parent(one) if one.pid > 0 else 0
+    try:
+        return above > 0 and os.readlink(f"/proc/{one.pid}/ns/pid") != os.readlink(f"/proc/{above}/ns/pid")
+    except OSError:  # gone, or another user's
+        return False
 
 
 def _elsewhere(pid: int) -> bool:

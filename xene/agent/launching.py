@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
+from xene.agent.containers import Room
 from xene.agent.process import Launch
+from xene.agent.rooms import Rooms
 from xene.agent.secrecy import Secrecy
 from xene.agent.spares import Spares
 from xene.agent.workspace import RunDirectory, argv, working_directory, write_script
@@ -23,24 +25,43 @@ class Launching:
     """`code` is the directory of the agent's own code; `incoming` that of artifacts from other pipelines."""
 
     def __init__(
-        self, code: str, incoming: str, user_env: Mapping[str, str], spares: Spares, secrecy: Secrecy
+        self,
+        code: str,
+        incoming: str,
+        user_env: Mapping[str, str],
+        spares: Spares,
+        secrecy: Secrecy,
+        rooms: Rooms,
     ) -> None:
         self._code, self._incoming, self._user_env, self._spares = code, incoming, user_env, spares
-        self._secrecy = secrecy
+        self._secrecy, self._rooms = secrecy, rooms
 
-    def launch(self, run: RunProgress, task: TaskProgress, step: StepProgress, home: RunDirectory) -> Launch:
-        """The process of the step's newest attempt. Raises OSError, ExpressionError, ValueError."""
+    def launch(
+        self,
+        run: RunProgress,
+        task: TaskProgress,
+        step: StepProgress,
+        home: RunDirectory,
+        room: Optional[Room] = None,
+    ) -> Launch:
+        """The process of the step's newest attempt, which runs in `room` unless it is bare.
+
+        Raises OSError, ExpressionError, ContainerTrouble, ValueError.
+        """
         home.make()
         log = home.log(step.seq, task.name, step.spec.name, step.attempt or 1)
         self._spares.give(log)
         if step.internal:
             return self._internal(run, task, step, home, log)
-        places, base = home.places(step.seq), home.base(step.seq)
+        places, base = home.places(step.seq, room is not None), home.base(step.seq)
         ready = command(run, task, step, places, self._user_env)
         where = working_directory(ready, places)
-        program = argv(ready, base, where)
-        env = {**ready.env, **self._secrecy.environment(run)}
-        return Launch(base, log, where, program, env, self._secrecy.output(run, log))
+        ready = ready._replace(env={**ready.env, **self._secrecy.environment(run)})
+        if room is None:
+            launch = Launch(base, log, where, argv(ready, base, where), ready.env)
+        else:
+            launch = self._rooms.launch(room, ready, step.seq, home, log, where)
+        return launch._replace(output=self._secrecy.output(run, log))
 
     def _internal(
         self, run: RunProgress, task: TaskProgress, step: StepProgress, home: RunDirectory, log: str

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 # $1 base of the file, $2 umask, $3 directory; then the command, its program as a path with a slash in it, so
@@ -58,6 +59,13 @@ class Process(NamedTuple):
 
     pid: int
     start: int
+
+
+class Moment(NamedTuple):
+    """Now, as processes are dated: a reading of the boot clock in ticks, and the newest pid."""
+
+    tick: int
+    newest: int
 
 
 class Seen(NamedTuple):
@@ -161,6 +169,21 @@ def alive(process: Process) -> bool:
     return seen is not None and seen.process == process and seen.state not in "ZX"
 
 
+def moment() -> Moment:
+    """The present moment. The newest pid tells apart what starts in one tick, which is long (10 ms)."""
+    tick = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            return Moment(tick, int(file.read().split()[-1]))
+    except (OSError, ValueError, IndexError):
+        return Moment(tick, 0)
+
+
+def began_before(process: Process, then: Moment) -> bool:
+    """Whether it had started by that moment."""
+    return process.start < then.tick or (process.start == then.tick and process.pid <= then.newest)
+
+
 def look(pid: int) -> Optional[Seen]:
     """What /proc says of a pid."""
     try:
@@ -168,6 +191,12 @@ def look(pid: int) -> Optional[Seen]:
             return _parse_stat(file.read())
     except OSError:  # gone, or hidden from this user
         return None
+
+
+def parent(process: Process) -> int:
+    """The pid of its parent; 0 where it is gone, or its parent is out of sight."""
+    seen = look(process.pid)
+    return seen.parent if seen is not None and seen.process == process else 0
 
 
 def _parse_stat(text: bytes) -> Optional[Seen]:

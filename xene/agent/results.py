@@ -23,12 +23,12 @@ class Result(NamedTuple):
     artifacts: Optional[List[Any]] = None
 
 
-def result_of(step: StepProgress, home: RunDirectory, found: Result) -> Result:
+def result_of(step: StepProgress, home: RunDirectory, contained: bool, found: Result) -> Result:
     """What the newest attempt of a step has left, where its process has ended as `found`."""
     if step.internal:
         return _of_artifacts(home.base(step.seq) + ".result", found)
     try:
-        data = read_output(home.places(step.seq).output, MAX_BYTES)
+        data = read_output(home.places(step.seq, contained).output, MAX_BYTES)
         return Result(None, None, None if data is None else parse_outputs(data))
     except (OSError, ValueError) as error:
         return Result(phases.OUTPUT_INVALID, str(error))

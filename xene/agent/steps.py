@@ -9,7 +9,9 @@ import os
 import signal
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from xene.agent import process
+from xene.agent import containers, process
+from xene.agent.containers import Room
+from xene.agent.inside import Tree, is_entry
 from xene.agent.process import Launch, Process
 from xene.agent.stopping import Stopping
 from xene.model import phases
@@ -19,6 +21,11 @@ CLAIMED_CODE = 125
 LOOK_AGAIN = 0.05  # seconds between looks at a process that cannot be waited for
 
 STOPPED_CODES = (128 + signal.SIGTERM, 128 + signal.SIGKILL)  # what a step leaves that was stopped
+
+# Nothing of a command came back: an exit code would be that of the engine's client.
+_WITHOUT_CODE = frozenset({
+    phases.EXIT_UNKNOWN, phases.IMAGE_UNAVAILABLE, phases.CONTAINER_FAILED, phases.CONTAINER_LOST,
+})  # fmt: skip
 
 Key = Tuple[str, int]  # a run's id and the step attempt's seq
 Why = Tuple[str, str]  # reason and message of a stop
@@ -35,14 +42,17 @@ class End(NamedTuple):
 
 
 class Live:
-    """A step attempt with a process. `deadline` is a reading of CLOCK_BOOTTIME."""
+    """A step attempt with a process, in `room` unless it is bare. `deadline` is a reading of CLOCK_BOOTTIME."""
 
-    def __init__(self, key: Key, base: str, grace: float, deadline: Optional[float]) -> None:
+    def __init__(
+        self, key: Key, base: str, grace: float, deadline: Optional[float], room: Optional[Room] = None
+    ) -> None:
         self.key = key
         self.base = base
         self.mark = mark(key)
         self.grace = grace
         self.deadline = deadline
+        self.room = room
         self.pid = 0
         self.root: Optional[Process] = None
         self.stopping: Optional[Stopping] = None
@@ -72,16 +82,24 @@ class Steps:
         self._wrapper, self._umask = wrapper, umask
         self._on_end, self._watch, self._unwatch = on_end, watch, unwatch
 
-    def start(self, key: Key, launch: Launch, grace: float, deadline: Optional[float]) -> None:
+    def start(
+        self, key: Key, launch: Launch, grace: float, deadline: Optional[float], room: Optional[Room] = None
+    ) -> None:
         """Start a step attempt. Raises OSError where not even the wrapper can be started."""
-        live = Live(key, launch.base, grace, deadline)
+        live = Live(key, launch.base, grace, deadline, room)
         name, _, value = live.mark.partition("=")
         launch = launch._replace(env={**launch.env, name: value})
         live.pid = process.start(launch, self._wrapper, self._umask)
         self.live[key] = self._by_pid[live.pid] = live
 
     def adopt(
-        self, key: Key, base: str, grace: float, deadline: Optional[float], why: Optional[Why] = None
+        self,
+        key: Key,
+        base: str,
+        grace: float,
+        deadline: Optional[float],
+        why: Optional[Why] = None,
+        room: Optional[Room] = None,
     ) -> bool:
         """Take over a step attempt that an earlier daemon may have started. False: nobody started it.
 
@@ -90,7 +108,7 @@ class Steps:
         root = process.claim(base)
         if root is None:
             return False
-        live = self.live[key] = Live(key, base, grace, deadline)
+        live = self.live[key] = Live(key, base, grace, deadline, room)
         live.why = why
         self._take(live, root)
         return True
@@ -122,9 +140,7 @@ class Steps:
         root = live.root or process.claim(live.base)
         live.why = (reason, message)
         live.deadline = None
-        live.stopping = Stopping(
-            lambda: process.members(live.mark, root), live.grace if grace is None else grace, now
-        )
+        live.stopping = _stopping(live, root, live.grace if grace is None else grace, now)
 
     def tick(self, now: float) -> None:
         """Time out what is late, and go on with what is being stopped."""
@@ -206,6 +222,10 @@ class Steps:
         live.exit_code = code
         if live.stopping is not None:
             return  # it ends when nothing of it is left
+        why = containers.trouble(live.base) if live.room is not None and code else None
+        if why is not None:
+            live.why = live.why or why
+            return self._clear_up(live)
         if live.why is not None and code in STOPPED_CODES:
             return self._clear_up(live)
         if killed:
@@ -219,13 +239,26 @@ class Steps:
         """The wrapper was killed: what it had started may live on, and must not."""
         if live.stopping is None:
             live.deadline = None
-            live.stopping = Stopping(lambda: process.members(live.mark, live.root), live.grace, 0.0)
+            live.stopping = _stopping(live, live.root, live.grace, 0.0)
 
     def _gone(self, live: Live) -> None:
         del self.live[live.key]
         self._by_pid.pop(live.pid, None)
         reason, message = live.why or (phases.CANCELLED, "stopped")
         code = TIMEOUT_CODE if reason == phases.TIMEOUT else live.exit_code
-        if code is None and reason != phases.EXIT_UNKNOWN:
+        if reason in _WITHOUT_CODE:
+            code = None
+        elif code is None:
             code = process.exit_code(live.base)
         self._on_end(End(live.key, code, reason, message))
+
+
+def _stopping(live: Live, root: Optional[Process], grace: float, now: float) -> Stopping:
+    """The end of its whole tree, also of what of it is inside a container."""
+    room, wrapper = live.room, root.pid if root else live.pid
+    if room is None:
+        find = lambda: process.members(live.mark, root)  # noqa: E731
+        return Stopping(find, grace, now, is_command=lambda one: process.parent(one) == wrapper)
+    tree = Tree(live.mark, root, room.engine, room.name, live.base + ".inside", room.env)
+    is_command = lambda one: process.parent(one) == wrapper or is_entry(one)  # noqa: E731
+    return Stopping(tree.find, grace, now, tree.send, is_command)

@@ -5,38 +5,32 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Callable, Dict, List, Mapping, Optional
 
 from xene.agent import process
-from xene.agent.complaints import complain, complain_of_bug
+from xene.agent.attempts import Attempts
+from xene.agent.ends import Ends
 from xene.agent.facts import user_environment
-from xene.agent.home import Home, write_whole
-from xene.agent.launching import Launching, grace_of
+from xene.agent.home import Home, lay
+from xene.agent.launching import Launching
 from xene.agent.ledger import Ledger
 from xene.agent.process import WRAPPER
-from xene.agent.results import Result, result_of
+from xene.agent.rooms import Rooms, client_env
 from xene.agent.secrecy import LOST, Secrecy
 from xene.agent.spares import Spares
-from xene.agent.steps import TIMEOUT_CODE, End, Steps
-from xene.agent.sweeps import Sweeps, kill_all
+from xene.agent.steps import Steps
+from xene.agent.sweeps import kill_all
 from xene.agent.vault import Vault
 from xene.agent.workspace import RunDirectory, Trash
 from xene.engine.advance import advance, done, ending
 from xene.engine.clock import Clock
-from xene.engine.progress import RunProgress, StepProgress, TaskProgress
-from xene.engine.texts import ExpressionError
+from xene.engine.progress import RunProgress
 from xene.engine.timers import next_due
 from xene.model import events, phases
 from xene.model.events import Event
 
 TOLD_PAUSE = 0.02  # seconds until it is looked again whether the maskers of a run have ended
-ROOM_PAUSE = 1.0  # seconds until a step that found no room (disk, processes, memory) is tried again
-SAID_MOST = 4000  # characters of an event's message
-
-# What may well pass: nothing of the step was run, and it is not the step's fault.
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 
 class Work:
@@ -61,16 +55,26 @@ class Work:
         self._directories: Dict[str, RunDirectory] = {}
         self._spares = Spares(os.path.join(home.path, "spare"))
         self.secrecy = Secrecy(vault)
-        self._launching = Launching(code, home.incoming, user_environment(), self._spares, self.secrecy)
         self._due: Dict[str, float] = {}  # runs in which something follows at a reading of CLOCK_BOOTTIME
         self._acts: List[Callable[[], None]] = []
-        self._sweeps = Sweeps()
-        self._delayed: Dict[
-            tuple[str, int], float
-        ] = {}  # step attempts that found no room, and when to try again
+        self._ends = Ends(home, self._is_open)
         self._recovered: Dict[str, None] = {}  # runs that began under an earlier daemon
-        _lay(home.wrapper, WRAPPER.encode())
-        self.steps = Steps(home.wrapper, umask, self._step_ended, watch, unwatch)
+        lay(home.wrapper, WRAPPER.encode())
+        user = user_environment()
+        rooms = Rooms(home, umask, user["HOME"])
+        self._attempts = Attempts(
+            lambda on_end: Steps(home.wrapper, umask, on_end, watch, unwatch),
+            Launching(code, home.incoming, user, self._spares, self.secrecy, rooms),
+            rooms,
+            self.secrecy,
+            lambda run: ledger.runs[run],
+            self.directory,
+            self._ends.__contains__,
+            record,
+            self.touch,
+            clock,
+        )
+        self.steps = self._attempts.steps
 
     def directory(self, run: str) -> RunDirectory:
         """Where a run lives on the host."""
@@ -117,17 +121,16 @@ class Work:
                 self._record(event)
                 self._intend(run, event)
         self._set_alarm(run, now)
-        if done(run) and run.order.id not in self._sweeps:
+        if done(run) and run.order.id not in self._ends:
             self._acts.append(lambda: self._sweep(run))
 
     def _intend(self, run: RunProgress, event: Event) -> None:
         """What is to be done about an event, once it is durable."""
         if event["type"] == "step.started":
-            seq = event["seq"]
-            self._acts.append(lambda: self._start(run, seq))
+            self._begin_later(run, event["seq"])
         elif event["type"] == "task.stopping":
             task = run.tasks[event["task"]]
-            self._acts.append(lambda: self._stop_task(run, task))
+            self._acts.append(lambda: self._attempts.stop(run, task))
 
     def _set_alarm(self, run: RunProgress, now: Clock) -> None:
         at = next_due(run, now)
@@ -148,82 +151,21 @@ class Work:
     def tick(self) -> None:
         """Timeouts, stops and sweeps that are due."""
         now = self._clock().up
-        self.steps.tick(now)
-        for key, at in list(self._delayed.items()):
-            if now >= at:
-                del self._delayed[key]
-                self._start(self._ledger.runs[key[0]], key[1])
+        self._attempts.tick(now)
         for name in [name for name, at in self._due.items() if now >= at]:
             del self._due[name]
             self.touch(name)
-        self._sweeps.tick(now)
+        self._ends.tick(now)
 
     def next_at(self) -> Optional[float]:
         """When `tick` has something to do, on CLOCK_BOOTTIME."""
-        times = [*self._sweeps.times(), *self._delayed.values(), *self._due.values()]
-        step = self.steps.next_at()
-        return min(times if step is None else [*times, step], default=None)
+        times = [*self._ends.times(), *self._attempts.times(), *self._due.values()]
+        return min(times, default=None)
 
-    # -- steps
-
-    def _start(self, run: RunProgress, seq: int) -> None:
-        task, step, _ = run.by_seq[seq]
-        key = (run.order.id, seq)
-        late = _deadline(step)
-        if task.stop is not None:
-            return self._step_ended(End(key, None, task.stop[0], f"{task.stop[1]} before it was started"))
-        if late is not None and self._clock().up >= late:
-            return self._step_ended(End(key, TIMEOUT_CODE, phases.TIMEOUT, "timed out before it was started"))
-        try:
-            launch = self._launching.launch(run, task, step, self.directory(run.order.id))
-            try:
-                self.steps.start(key, launch, grace_of(run, task, step), late)
-            finally:
-                if launch.output is not None:
-                    os.close(launch.output)
-        except ExpressionError as error:
-            self._step_ended(End(key, None, phases.EXPRESSION_FAILED, error.message))
-        except NotADirectoryError as error:
-            self._step_ended(End(key, None, phases.WORK_DIR_MISSING, str(error)))
-        except FileNotFoundError as error:
-            self._step_ended(End(key, 127, phases.STEP_FAILED, f"exit code 127: {error}"))
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in _NO_ROOM:
-                return self._delay(key, error)
-            self._step_ended(End(key, None, phases.START_FAILED, f"cannot be started: {error}"))
-        except Exception as error:  # noqa: BLE001  a bug met by one step must not end what all others live from
-            complain_of_bug(f"step {step.spec.name} of run {run.order.id} cannot be started")
-            self._step_ended(End(key, None, phases.START_FAILED, f"cannot be started: {error!r} (a bug)"))
-        return None
-
-    def _delay(self, key: tuple[str, int], error: OSError) -> None:
-        """No room for a step: its intent stands, and it is started as soon as there is room."""
-        complain(f"step {key[1]} of run {key[0]} waits: {error}")
-        self._delayed[key] = self._clock().up + ROOM_PAUSE
-
-    def _step_ended(self, end: End) -> None:
-        run = self._ledger.runs[end.key[0]]
-        task, step, attempt = run.by_seq[end.key[1]]
-        result = Result(end.reason, end.message)
-        if end.reason is None or step.internal:
-            result = result_of(step, self.directory(run.order.id), result)
-        result = self.secrecy.cleared(run, result)
-        self._record(
-            events.step_ended(
-                self._clock().at if end.at is None else end.at,
-                run.order.id,
-                task.name,
-                step.spec.name,
-                attempt,
-                phases.ERROR if result.reason else phases.SUCCESS,
-                result.reason,
-                result.message and result.message[:SAID_MOST],
-                end.exit_code,
-                result.outputs,
-                result.artifacts,
-            )
-        )
-        self.touch(run.order.id)
+    def exited(self, pid: int, status: int) -> None:
+        """A child of the daemon was reaped."""
+        if not self._ends.exited(pid, status, self._clock().up):
+            self.steps.exited(pid, status)
 
     # -- ends
 
@@ -254,35 +196,29 @@ class Work:
     def _hasten(self, run: RunProgress) -> None:
         if run.kill_asked:
             now = self._clock().up
-            for key in [key for key, live in self.steps.live.items() if key[0] == run.order.id]:
-                if self.steps.live[key].stopping is not None:
-                    self.steps.stop(key, phases.CANCELLED, "", now, 0.0)
-            self._sweeps.hasten(run.order.id, now)
-
-    def _stop_task(self, run: RunProgress, task: TaskProgress) -> None:
-        """Its step, if one runs or waits for room, is stopped for the reason that is on record."""
-        step = task.running_step
-        if step is None or task.stop is None:
-            return
-        key = (run.order.id, step.seq)
-        if key in self._delayed:
-            self._delayed[key] = 0.0
-        grace = 0.0 if run.kill_asked else None
-        self.steps.stop(key, *task.stop, self._clock().up, grace)
+            self._attempts.hasten(run.order.id, now)
+            self._ends.hasten(run.order.id, now)
 
     def _sweep(self, run: RunProgress) -> None:
-        """End what steps left running, then the run. Where this daemon has no unknown child, nothing is left."""
+        """End what steps left running, then the run. Where this daemon has no unknown child, nothing is left.
+
+        A container is one: who watches it is an orphan that has come to this daemon.
+        """
         name = run.order.id
-        if run.ended or name in self._sweeps:  # decided twice while the disk was full
+        if run.ended or name in self._ends:  # decided twice while the disk was full
             return None
         if name not in self._recovered and self._knows_all_children():
             return self._end(run)
         place, now = self.directory(name).path, self._clock().up
-        return self._sweeps.begin(name, place, run.kill_asked, now, lambda: self._end(run))
+        return self._ends.begin(name, place, run.kill_asked, now, lambda: self._end(run), client_env(run))
 
     def _knows_all_children(self) -> bool:
-        own = {live.pid for live in self.steps.live.values()}
+        own = {live.pid for live in self.steps.live.values()}.union(self._ends.pids())
         return all(process.is_masker(pid) for pid in process.children() - own)
+
+    def _is_open(self, name: str) -> bool:
+        run = self._ledger.runs.get(name)
+        return run is not None and not run.ended
 
     def _end(self, run: RunProgress) -> None:
         """Record the end, once all that the steps said is in the logs."""
@@ -339,45 +275,19 @@ class Work:
             self.hold(run)
             self.touch(run.order.id)
             for task in list(run.running.values()):
-                if task.running_step is not None:
-                    self._recover_step(run, task, task.running_step)
+                step = task.running_step
+                if step is not None and not self._attempts.take_over(run, task, step):
+                    self._begin_later(run, step.seq)
+        self._ends.look_for_leftovers()
 
-    def _recover_step(self, run: RunProgress, task: TaskProgress, step: StepProgress) -> None:
-        key = (run.order.id, step.seq)
-        now = self._clock()
-        if step.boot != now.boot:
-            message = "the host was rebooted while the step ran"
-            return self._step_ended(End(key, None, phases.HOST_REBOOTED, message))
-        base = self.directory(run.order.id).base(step.seq)
-        late = _deadline(step)
-        why = (phases.TIMEOUT, "timed out") if late is not None and now.up >= late else None
-        why = task.stop or why
-        if self.steps.adopt(key, base, grace_of(run, task, step), late, why):
-            self._stop_task(run, task)
-            return None
-        self._acts.append(lambda: self._start(run, step.seq))
-        return None
+    def _begin_later(self, run: RunProgress, seq: int) -> None:
+        self._acts.append(lambda: self._attempts.begin(run, seq))
 
     def _clear_stray(self, name: str) -> None:
         """A run that is on no record: released, or of a journal that is no more. Nothing of it may go on."""
         path = self._home.run(name)
-        self._sweeps.begin(name, path, False, self._clock().up, lambda: self._trash.take(path))
+        self._ends.begin(name, path, False, self._clock().up, lambda: self._trash.take(path))
 
     def abandon(self) -> None:
         """The home is gone: nobody could ever find these steps again. Blocks until they are killed, or 5 s."""
         kill_all([run.order.id for run in self.open_runs()], self.steps.live.values())
-
-
-def _lay(path: str, data: bytes) -> None:
-    """Write a file unless it is there and the same: a daemon must come up on a full disk too."""
-    try:
-        with open(path, "rb") as file:
-            if file.read() == data:
-                return
-    except FileNotFoundError:
-        pass
-    write_whole(path, data)
-
-
-def _deadline(step: StepProgress) -> Optional[float]:
-    return None if step.spec.timeout is None else step.up + step.spec.timeout

@@ -9,6 +9,7 @@ import sys
 from typing import Dict, List, Optional
 
 from xene.agent.complaints import complain
+from xene.agent.containers import inside_of
 from xene.agent.home import Home
 from xene.engine.environment import Command, Places
 from xene.model.ids import file_safe
@@ -29,6 +30,7 @@ class RunDirectory:
         self.logs = os.path.join(self.path, "logs")
         self.steps = os.path.join(self.path, "steps")
         self.artifacts = os.path.join(self.path, "artifacts")
+        self.inside = inside_of(self.path)
         self.made = False
 
     def make(self) -> None:
@@ -54,9 +56,10 @@ class RunDirectory:
         """Where an artifact of a task is kept."""
         return f"{self.artifacts}/{file_safe(task)}.{file_safe(name)}.tar"
 
-    def places(self, seq: int) -> Places:
-        """What a step attempt is told of."""
-        return Places(self.workspace, self.base(seq) + ".output", self.artifacts)
+    def places(self, seq: int, contained: bool = False) -> Places:
+        """What a step attempt is told of; `contained` in a container."""
+        base = f"{self.inside}/{seq:04d}" if contained else self.base(seq)
+        return Places(self.workspace, base + ".output", self.artifacts)
 
 
 def working_directory(command: Command, places: Places) -> str:
@@ -107,7 +110,10 @@ def find_program(name: str, env: Dict[str, str], directory: str) -> str:
 
 
 def read_output(path: str, limit: int) -> Optional[bytes]:
-    """What a step wrote to `$XENE_OUTPUT`, one byte beyond `limit` at the most; None where it wrote nothing."""
+    """What a step wrote to `$XENE_OUTPUT`, one byte beyond `limit` at the most; None where it wrote nothing.
+
+    Raises OSError; ValueError where it is no plain file: root in a container can make anything.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -119,7 +125,7 @@ def read_output(path: str, limit: int) -> Optional[bytes]:
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("what the step left as $XENE_OUTPUT is not a file")
-        return file.read(limit + 1)
+        return file.read(limit + 1) or None
 
 
 class Trash:

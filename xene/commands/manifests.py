@@ -23,8 +23,8 @@ SHOWN = 100  # problems that a command tells which was asked for something else 
 
 
 def objects_of(repositories: Iterable[Repository]) -> Known:
-    """(kind, name) of everything in them. Without an agent there is the embedded one, `local`."""
-    known = {(entry.kind, entry.name) for repository in repositories for entry in repository.entries}
+    """(kind, name) of everything in them, also of what has problems. Without an agent there is the embedded one."""
+    known = {(item.kind, item.name) for repository in repositories for item in repository.declared}
     if not any(kind == "Agent" for kind, _ in known):
         known.add(("Agent", LOCAL))
     return known

@@ -6,14 +6,18 @@ Xene's own names, which nothing overrides.
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
-from xene.engine.scope import context_of, layered, of_task, shared_layers
-from xene.engine.texts import as_text, render, value
+from xene.engine.scope import context_of, for_conditions, layered, of_task, shared_layers
+from xene.engine.texts import ExpressionError, as_text, has_template, render, value
 from xene.model.workflow import Container
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR")
+INHERITED_INSIDE = ("LANG", "TZ")  # in a container; the rest is the image's own
+_IMAGE = re.compile(r"[^\s-]\S*\Z")  # so that it is never an option of the engine
 
 
 class Places(NamedTuple):
@@ -40,7 +44,8 @@ def command(
 ) -> Command:
     """Everything about a step that its manifest says. Raises ExpressionError."""
     scope, context, spec = of_task(run, task), context_of(run, task), step.spec
-    env = {name: user_env[name] for name in INHERITED if name in user_env}
+    inherited = INHERITED if context.container is None else INHERITED_INSIDE
+    env = {name: user_env[name] for name in inherited if name in user_env}
     env.update(layered(scope, [*shared_layers(run, task), task.spec.env, spec.env]))
     env.update(_own(run, task, step, places))
     return Command(
@@ -49,8 +54,25 @@ def command(
         shell=spec.shell or context.shell,
         work_dir=render(spec.work_dir or context.work_dir or ".", scope),
         env=env,
-        container=context.container,
+        container=container(run, task),
     )
+
+
+def container(run: RunProgress, task: TaskProgress) -> Optional[Container]:
+    """The container in which the steps of a task run; None where they are bare. Raises ExpressionError.
+
+    There is one for each context of a run, so its image may name nothing that changes from task to task.
+    """
+    found = context_of(run, task).container
+    if found is None:
+        return None
+    if not has_template(found.image):
+        return found
+    scope = for_conditions(run, task)
+    image = render(found.image, {name: scope[name] for name in ("params", "env", "run", "agent")})
+    if not _IMAGE.match(image):
+        raise ExpressionError(f"the container's image, {image!r}, is the name of no image", 0)
+    return replace(found, image=image)
 
 
 def attempt_seen(task: TaskProgress, step: StepProgress) -> int:

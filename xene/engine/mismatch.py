@@ -143,7 +143,8 @@ def _unlike(done: str, operator: str, left: Side, right: Side) -> Optional[Misma
         return Mismatch(f"{left.type} and {right.type} cannot be {done}", _member(operator, left, right))
     first, second = _fitted(operator, left, right), _fitted(operator, right, left)
     instead = f"{_operand(first)} {operator} {_operand(second)}"
-    return Mismatch(f"{left.type} and {right.type} cannot be {done}", f"write {instead}")
+    same = first == left.node and second == right.node
+    return Mismatch(f"{left.type} and {right.type} cannot be {done}", "" if same else f"write {instead}")
 
 
 def _member(operator: str, left: Side, right: Side) -> str:

@@ -19,6 +19,7 @@ INFRASTRUCTURE = frozenset({phases.HOST_REBOOTED, phases.EXIT_UNKNOWN, phases.CO
 # What would fail again the same way, or was wanted.
 _FINAL = frozenset({
     phases.CANCELLED, phases.KILLED, phases.EXPRESSION_FAILED, phases.OUTPUT_UNDECLARED, phases.SECRET_MISSING,
+    phases.CONTAINER_ENGINE_MISSING,
 })  # fmt: skip
 
 

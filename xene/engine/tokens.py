@@ -53,6 +53,7 @@ _WRONG = (
     ("#", "there are no comments in an expression", "write it in YAML, on a line of its own"),
     (";", "an expression is one value", "leave ';' out"),
 )
+_SUSPECT = frozenset(wrong[0] for wrong, _, _ in _WRONG)  # first characters: most tokens begin with others
 _ALONE = (("=", "'=' does not compare", "write '=='"), ("!", "there is no '!'", "write 'not'"))
 
 _HABITS = {
@@ -128,7 +129,8 @@ def _next(text: str, at: int, behind_dot: bool) -> Tuple[Token, int]:
     match = _NUMBER.match(text, at)
     if match is not None:
         return Token("number", _number(match.group(), at), at), match.end()
-    _refuse(text, at, _WRONG)
+    if text[at] in _SUSPECT:
+        _refuse(text, at, _WRONG)
     match = _OPERATOR.match(text, at)
     if match is None:
         _refuse(text, at, _ALONE)

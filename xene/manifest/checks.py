@@ -6,40 +6,39 @@ passed over, since the schema has said so already. Findings come lazily; the cal
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Iterator
 
-from xene.engine.texts import OPEN
 from xene.manifest import connectors, graph, places, templates
 from xene.manifest.containers import container_findings
 from xene.manifest.durations import duration_findings
 from xene.manifest.findings import Finding, Path
-from xene.manifest.matrices import axes_of
 from xene.manifest.params import param_findings
 from xene.manifest.paths import artifact_findings, work_dir_findings
 from xene.manifest.plain import fields, items, text
 from xene.manifest.problems import quoted
-from xene.manifest.tasks import task_findings
-from xene.manifest.templates import Reach
-from xene.model.pipeline_codec import MATRIX_OPTIONS
+from xene.manifest.reach import Ground, of_workflow_env
+from xene.manifest.tasks import Judge, task_findings
+from xene.model.workflow import JOIN_ANY
 
 __all__ = ["fields", "items", "text", "workflow_findings"]
 
 _BARRIER = ""  # in the graph of what is upstream: all of `tasks` have ended, which comes before `finally`
 
 
-def workflow_findings(data: Any, has_templates: bool) -> Iterator[Finding]:
-    """Everything that is wrong with a workflow's meaning."""
+def workflow_findings(data: Any, has_templates: bool, has_conditions: bool = True) -> Iterator[Finding]:
+    """Everything that is wrong with a workflow's meaning. The flags are False where the file surely holds none."""
     spec = fields(data, "spec")
     pipelines = fields(spec, "pipelines")
+    env = frozenset(fields(spec, "env"))
     for name, pipeline in pipelines.items():
-        yield from _Pipeline(pipeline, ("spec", "pipelines", name), has_templates).findings()
+        path = ("spec", "pipelines", name)
+        yield from _Pipeline(pipeline, path, env, has_templates or has_conditions).findings()
     yield from _between(pipelines, ("spec", "pipelines"))
     if has_templates:
-        shared = [frozenset(fields(pipeline, "params")) for pipeline in pipelines.values()]
-        params = frozenset.intersection(*shared) if shared else frozenset()
-        reach = Reach(params, "the workflow's env", shared_params=True)
-        yield from templates.findings(places.of(spec, places.WORKFLOW, ("spec",)), reach)
-        yield from misplaced_templates(data)
+        found = places.of(spec, places.WORKFLOW, ("spec",))
+        yield from templates.findings(found, lambda: of_workflow_env(pipelines.values()))
+        yield from templates.misplaced(data)
 
 
 def _between(pipelines: Any, path: Path) -> Iterator[Finding]:
@@ -60,23 +59,19 @@ def _between(pipelines: Any, path: Path) -> Iterator[Finding]:
 class _Pipeline:
     """One pipeline under check. `path` leads to it."""
 
-    def __init__(self, data: Any, path: Path, has_templates: bool) -> None:
+    def __init__(self, data: Any, path: Path, workflow_env: frozenset[str], has_expressions: bool) -> None:
         self.data = data
         self.path = path
-        self.has_templates = has_templates
         self.tasks = fields(data, "tasks")
         self.last = fields(data, "finally")
         self.contexts = fields(data, "contexts")
-        self.params = frozenset(fields(data, "params"))
         self.needs = self._needs(self.tasks, "tasks")
         self.last_needs = self._needs(self.last, "finally")
-        self.outputs = {
-            name: tuple(o for o in items(task, "outputs") if isinstance(o, str))
-            for group in (self.last, self.tasks)
-            for name, task in group.items()
-        }
-        self.upstream = graph.Upstream(self._order())
         self.kept = connectors.artifacts_by_task(data)
+        self.ground: Ground | None = None
+        if has_expressions:
+            upstream = graph.Upstream(self._order(), self._loose())
+            self.ground = Ground(data, workflow_env, upstream)
 
     def _needs(self, tasks: Any, group: str) -> dict[str, list[connectors.Need]]:
         path = (*self.path, group)
@@ -86,13 +81,19 @@ class _Pipeline:
 
     def _order(self) -> dict[str, tuple[str, ...]]:
         """What must have ended before each task starts."""
-        order = {name: tuple(need.name for need in needs) for name, needs in self.needs.items()}
+        order = {name: tuple(need.name for need in needs if need.name) for name, needs in self.needs.items()}
         if self.last:
             ended = (*order,)
             for name, needs in self.last_needs.items():
-                order.setdefault(name, (*(need.name for need in needs if need.name), _BARRIER))
+                real = tuple(need.name for need in needs if need.name in self.last)
+                order.setdefault(name, real or (_BARRIER,))
             order[_BARRIER] = ended
         return order
+
+    def _loose(self) -> frozenset[str]:
+        """The tasks of whose connectors one is enough."""
+        both = (*self.last.items(), *self.tasks.items())
+        return frozenset(name for name, task in both if text(task, "join") == JOIN_ANY)
 
     def findings(self) -> Iterator[Finding]:
         data, path = self.data, self.path
@@ -107,9 +108,8 @@ class _Pipeline:
         yield from self._artifacts()
         for name, task in self.tasks.items():
             yield from self._task(name, task, "tasks", self.needs[name])
-        if self.has_templates:
-            reach = Reach(self.params, "a pipeline's env")
-            yield from templates.findings(places.of(data, places.PIPELINE, path), reach)
+        if self.ground is not None:
+            yield from templates.findings(places.of(data, places.PIPELINE, path), self.ground.of_env)
 
     def _of_finally(self) -> dict[str, str]:
         """Why a task cannot need these."""
@@ -138,22 +138,20 @@ class _Pipeline:
     def _context(self, context: Any, path: Path) -> Iterator[Finding]:
         yield from work_dir_findings(context, path)
         yield from container_findings(context, path)
-        if self.has_templates:
-            yield from templates.findings(
-                places.of(context, places.CONTEXT, path), Reach(self.params, "a context")
-            )
+        ground = self.ground
+        if ground is not None:
+            for place in places.of_context(context, path):
+                reach = ground.of_context if place.key == "env" else partial(ground.of_directory, context)
+                yield from templates.findings((place,), reach)
 
     def _task(self, name: str, task: Any, group: str, needs: list[connectors.Need]) -> Iterator[Finding]:
         path = (*self.path, group, name)
         if needs or text(task, "join") is not None:
             yield from connectors.connector_findings(needs, task, path, connectors.TASK, self.kept)
-        reach = None
-        if self.has_templates:
-            reach = Reach(
-                self.params, "", self.outputs, self.upstream, name,
-                axes=axes_of(task), in_finally=group == "finally",
-            )  # fmt: skip
-        yield from task_findings(name, task, path, self.contexts, reach)
+        judge = Judge(self.ground, name, task, path, group == "finally") if self.ground is not None else None
+        yield from task_findings(name, task, path, self.contexts, judge)
+        if judge is not None:
+            yield from judge.conditions(needs)
 
 
 def _secrets(pipeline: Any, path: Path) -> Iterator[Finding]:
@@ -178,25 +176,3 @@ def _requirements(pipeline: Any, path: Path) -> Iterator[Finding]:
             yield Finding(place, "missing-key", f"'values' is missing: {operator} compares with them", hint)
         elif operator in ("Exists", "DoesNotExist") and "values" in line:
             yield Finding((*place, "values"), "wrong-value", f"{operator} takes no 'values'", at_key=True)
-
-
-def misplaced_templates(data: Any) -> list[Finding]:
-    """Templates in texts that nobody renders: names, labels, descriptions and all the rest."""
-    found: list[Finding] = []
-    _gather(data, (), found)
-    return found
-
-
-def _gather(value: Any, path: Path, found: list[Finding]) -> None:
-    """Add what is misplaced in a mapping or a list, at whatever depth."""
-    keys = places.keys_at(path)
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(inner, str):
-            if (
-                OPEN in inner
-                and key not in keys
-                and not (places.ANY_AXIS in keys and key not in MATRIX_OPTIONS)
-            ):
-                found.append(templates.elsewhere((*path, key)))
-        elif isinstance(inner, (dict, list)) and key not in keys:
-            _gather(inner, (*path, key), found)

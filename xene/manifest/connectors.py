@@ -73,7 +73,7 @@ def _artifacts(
     kept = artifacts.get(need.name)
     if not wanted or kept is None:
         return
-    if noun == TASK and not _may_succeed(need.body):
+    if noun == TASK and not may_succeed(need.body):
         message = "a task keeps its artifacts only when it has succeeded, which this connector rules out"
         yield Finding((*path, "artifacts"), "wrong-value", message, "add success to 'on'", at_key=True)
     for index, name in enumerate(wanted):
@@ -83,8 +83,9 @@ def _artifacts(
             yield Finding((*path, "artifacts", index), "unknown-artifact", message, hint)
 
 
-def _may_succeed(body: Any) -> bool:
-    on = body.get("on", OUTCOME_SUCCESS)
+def may_succeed(body: Any) -> bool:
+    """Whether a connector may hold when what it leads to has succeeded."""
+    on = body.get("on", OUTCOME_SUCCESS) if isinstance(body, dict) else OUTCOME_SUCCESS
     return not isinstance(on, (str, list)) or OUTCOME_SUCCESS in on or ANY in on
 
 

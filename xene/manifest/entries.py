@@ -48,8 +48,12 @@ class Declared(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """One file, read. `entries` are its valid objects; `declared` are all that have a kind and a name."""
+    """One file, read. `entries` are its valid objects; `declared` are all that have a kind and a name.
+
+    `wanted` is what objects refer to that are not valid; what valid ones refer to stands with them.
+    """
 
     entries: tuple[Entry, ...] = ()
     declared: tuple[Declared, ...] = ()
     problems: tuple[Problem, ...] = ()
+    wanted: tuple[ObjectReference, ...] = ()

@@ -8,7 +8,8 @@ Path = tuple[Any, ...]
 
 
 class Finding(NamedTuple):
-    """`at_key`: the key that leads to `path` is meant, not its value. `nth`: the nth `${{` in the text is meant."""
+    """`at_key`: the key that leads to `path` is meant, not its value. `nth`: the nth `${{` in the text is meant;
+    `offset`: what stands that many characters into the text."""
 
     path: Path
     code: str
@@ -16,3 +17,9 @@ class Finding(NamedTuple):
     hint: str = ""
     at_key: bool = False
     nth: int | None = None
+    offset: int | None = None
+
+    @property
+    def inside(self) -> bool:
+        """Whether it is about a part of a text."""
+        return self.nth is not None or self.offset is not None

@@ -5,6 +5,8 @@ Called by `checks`. Upstream sets are bit masks, so thousands of tasks cost litt
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import and_, or_
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping
 
@@ -17,10 +19,14 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Upstream:
-    """Answers whether a task has surely ended before another one starts. Worked out when first asked."""
+    """Answers whether a task has surely ended before another one starts. Worked out when first asked.
 
-    def __init__(self, needs: Needs) -> None:
+    Of what a task in `loose` needs, any one is enough: sure is only what all of them have upstream.
+    """
+
+    def __init__(self, needs: Needs, loose: frozenset[str] = frozenset()) -> None:
         self._needs = needs
+        self.loose = loose
         self._bit = {name: 1 << n for n, name in enumerate(needs)}
         self._masks: dict[str, int] | None = None
 
@@ -36,11 +42,13 @@ class Upstream:
         if self._masks is None:
             self._masks = {}
             for name in in_order(self._needs):
-                mask = 0
-                for need in self._needs[name]:
-                    if need in self._bit and need != name:
-                        mask |= self._masks[need] | self._bit[need]
-                self._masks[name] = mask
+                above = [
+                    self._masks[need] | self._bit[need]
+                    for need in self._needs[name]
+                    if need in self._bit and need != name
+                ]
+                join = and_ if name in self.loose else or_
+                self._masks[name] = reduce(join, above) if above else 0
         return self._masks
 
 

@@ -1,6 +1,6 @@
 """What a later version of the language brings, so that using it now gets a plain answer and no guess. Data only.
 
-Keys are the titles that the schemas give to places. Called by `words`, `templates` and `load`.
+Keys are the titles that the schemas give to places. Called by `words`, `names` and `load`.
 """
 
 from __future__ import annotations
@@ -17,4 +17,4 @@ KEYS: dict[str, frozenset[str]] = {
     "AgentSpec": frozenset({"autostart"}),
 }
 
-REFERENCES = ("env", "steps", "event")  # first words of templates
+REFERENCES = ("event",)  # first words of names in expressions

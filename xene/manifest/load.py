@@ -7,6 +7,7 @@ touches no file itself and raises nothing for whatever the bytes may hold.
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 from typing import Any, Iterable, Iterator
 
@@ -24,12 +25,15 @@ from xene.manifest.plain import fields, text
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
 from xene.manifest.secrets import secret_findings
 from xene.manifest.source import Source
+from xene.manifest.spots import spot
 from xene.manifest.values import Builder, locate
 from xene.model import codec
+from xene.model.ids import is_name
 
 API_VERSION = "xene/v1"
 MAX_PROBLEMS = 100  # of one file
-_CHECKS = {"Workflow": workflow_findings, "Agent": agent_findings, "Secret": secret_findings}
+# In quotes it may hide a key or a template from who only searches the text.
+_ESCAPE = re.compile(r"\\[xuU\r\n]")
 
 
 def load_text(data: bytes | str, file: str) -> Loaded:
@@ -41,7 +45,7 @@ def load_text(data: bytes | str, file: str) -> Loaded:
             break  # and the last problem that is shown says that there are more
         if not _is_empty(node):
             reading.take(node)
-    return Loaded(tuple(reading.entries), tuple(reading.declared), reading.problems())
+    return Loaded(tuple(reading.entries), tuple(reading.declared), reading.problems(), tuple(reading.wanted))
 
 
 def load_source(data: bytes, file: str) -> tuple[str | None, tuple[Problem, ...]]:
@@ -95,9 +99,12 @@ class _Reading:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.has_templates = OPEN in source.text
+        hidden = bool(_ESCAPE.search(source.text))
+        self.has_templates = hidden or OPEN in source.text
+        self.has_conditions = hidden or "when" in source.text
         self.entries: list[Entry] = []
         self.declared: list[Declared] = []
+        self.wanted: list[ObjectReference] = []
         self.flaws: list[Flaw] = []
 
     def problems(self) -> tuple[Problem, ...]:
@@ -117,6 +124,9 @@ class _Reading:
         if kind is None:
             return
         data, valid = self.judge(node, kind)
+        references = self._references(node, kind, data)
+        if not valid:
+            self.wanted += references
         name = text(fields(data, "metadata"), "name")
         if name is None:
             return
@@ -125,7 +135,6 @@ class _Reading:
         self.declared.append(Declared(kind, name, file, mark.line + 1, mark.column + 1))
         if valid:
             normal = _normal(kind, data)
-            references = self._references(node, kind, data)
             labels = normal["metadata"].get("labels", {})
             body = json.dumps(normal, separators=(",", ":"), ensure_ascii=False)
             digest = codec.digest(normal)
@@ -157,10 +166,13 @@ class _Reading:
         """The plain data of an object, and whether it is valid; what is wrong with it goes to `flaws`."""
         builder = Builder()
         data = builder.build(node, shapes.shape(kind))
-        check = _CHECKS.get(kind)
-        found = _told_once(islice(check(data, self.has_templates), MAX_PROBLEMS + 1)) if check else []
-        self.flaws += builder.flaws
-        self.flaws += [self._placed(node, finding) for finding in found]
+        found = _told_once(islice(self._meant(kind, data), MAX_PROBLEMS + 1))
+        placed = [self._placed(node, finding) for finding in found]
+        judged = {_start(node, finding) for finding in found if finding.inside}
+        self.flaws += [
+            flaw for flaw in builder.flaws if flaw[:2] not in judged
+        ]  # one problem there is enough
+        self.flaws += placed
         accepted = schema.accepts(kind)(data)
         if not accepted:
             from xene.manifest import wording
@@ -170,12 +182,24 @@ class _Reading:
             self.flaws += [self._placed(node, f) for f in worded if _start(node, f) not in taken]
         return data, accepted and not builder.flaws and not found
 
+    def _meant(self, kind: str, data: Any) -> Iterator[Finding]:
+        """What is wrong with the meaning of an object."""
+        if kind == "Workflow":
+            yield from workflow_findings(data, self.has_templates, self.has_conditions)
+        elif kind == "Agent":
+            yield from agent_findings(data, self.has_templates)
+        elif kind == "Secret":
+            yield from secret_findings(data, self.has_templates)
+
     def _placed(self, node: Node, finding: Finding) -> Flaw:
         """The finding with its line and column."""
-        mark = locate(node, finding.path, finding.at_key).mark
-        place = None
+        found = locate(node, finding.path, finding.at_key)
+        mark, place = found.mark, None
         if finding.nth is not None:
             place = self.source.nth(OPEN, mark.index, finding.nth)
+        elif finding.offset is not None and isinstance(found, Scalar):
+            index = spot(self.source.text, found, finding.offset)
+            place = self.source.place(index) if index is not None else None
         line, column = place or (mark.line, mark.column)
         return Flaw(line, column, finding.code, finding.message, finding.hint)
 
@@ -184,7 +208,7 @@ class _Reading:
         if kind != "Workflow":
             return ()
         out = []
-        for pipeline, body in data["spec"]["pipelines"].items():
+        for pipeline, body in fields(fields(data, "spec"), "pipelines").items():
             for wanted, name, place in _named(body):
                 mark = locate(node, ("spec", "pipelines", pipeline, *place)).mark
                 out.append(ObjectReference(wanted, name, self.source.file, mark.line + 1, mark.column + 1))
@@ -195,12 +219,13 @@ class _Reading:
 
 
 def _named(pipeline: Any) -> Iterator[tuple[str, str, Path]]:
-    """Kind, name and place of each object that a valid pipeline names."""
+    """Kind, name and place of each object that a pipeline names; what is no name the schema has refused."""
     agent = text(fields(pipeline, "placement"), "agent")
-    if agent is not None:
+    if agent is not None and is_name(agent):
         yield "Agent", agent, ("placement", "agent")
     for variable, secret in fields(pipeline, "secrets").items():
-        yield "Secret", secret, ("secrets", variable)
+        if isinstance(secret, str) and is_name(secret):
+            yield "Secret", secret, ("secrets", variable)
 
 
 def _merged(node: Node, finding: Finding) -> bool:
@@ -210,10 +235,10 @@ def _merged(node: Node, finding: Finding) -> bool:
 
 
 def _told_once(findings: Iterable[Finding]) -> list[Finding]:
-    """Without what else is wrong with a text that has been found to hold a template it should not hold."""
+    """Without what else is wrong with a text in which a template or an expression has been found to be wrong."""
     found = list(findings)
-    templates = {finding.path for finding in found if finding.nth is not None}
-    return [finding for finding in found if finding.nth is not None or finding.path not in templates]
+    inside = {finding.path for finding in found if finding.inside}
+    return [finding for finding in found if finding.inside or finding.path not in inside]
 
 
 def _start(node: Node, finding: Finding) -> tuple[int, int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping
 
 from xene.engine.matrix import TooMany, instances
+from xene.engine.mismatch import ANY
 from xene.engine.texts import OPEN
+from xene.engine.values import type_of
 from xene.manifest.findings import Finding, Path
 from xene.manifest.plain import fields, items, same
 from xene.manifest.problems import did_you_mean, quoted
@@ -14,13 +16,21 @@ from xene.model.pipeline_codec import MATRIX_OPTIONS, matrix_from_json
 _Axes = Mapping[str, Any]
 
 
-def axes_of(task: Any) -> frozenset[str]:
-    """What `matrix.NAME` may name in a task: its axes, and what `include` adds. Empty without a matrix."""
+def axes_of(task: Any) -> dict[str, str]:
+    """What `matrix.NAME` may name in a task, its axes and what `include` adds, with the types of their values."""
     matrix = fields(task, "matrix")
-    if not matrix:
-        return frozenset()
-    added = (name for entry in items(matrix, "include") if isinstance(entry, dict) for name in entry)
-    return frozenset(name for name in matrix if name not in MATRIX_OPTIONS) | frozenset(added)
+    types: dict[str, set[str]] = {}
+    for name, axis in matrix.items():
+        if name not in MATRIX_OPTIONS:
+            types[name] = {_type(value) for value in axis} if isinstance(axis, list) else {ANY}
+    for entry in items(matrix, "include"):
+        for name, value in entry.items() if isinstance(entry, dict) else ():
+            types.setdefault(name, set()).add(_type(value))
+    return {name: found.pop() if len(found) == 1 else ANY for name, found in types.items()}
+
+
+def _type(value: Any) -> str:
+    return type_of(value) if isinstance(value, (str, int, float)) else ANY
 
 
 def matrix_findings(task: Any, path: Path) -> Iterator[Finding]:
@@ -43,9 +53,6 @@ def _axes(axes: _Axes, path: Path) -> Iterator[Finding]:
         if option is not None and isinstance(axis, (str, list)) and _is_whole(axis):
             message = f"the axis {quoted(name)} looks like the option {quoted(option)}"
             yield Finding((*path, name), "unknown-key", message, "give the axis another name", at_key=True)
-        if isinstance(axis, str) and axis.count(OPEN) > 1:
-            message = f"{quoted(name)} must be one template that gives a list, and nothing else"
-            yield Finding((*path, name), "bad-template", message, nth=1)
         yield from _twice(axis, name, (*path, name))
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping, NamedTuple
 
+from xene.engine.texts import OPEN
 from xene.manifest.findings import Path
-from xene.manifest.plain import items
 from xene.model.pipeline_codec import MATRIX_OPTIONS
 
 # What stands at a place:
@@ -21,7 +21,7 @@ EXPRESSION = "expression"  # without braces
 SCRIPT = "script"  # where no template may be
 
 # What has such places:
-WORKFLOW, PIPELINE, CONTEXT, TASK = "spec", "pipeline", "context", "task"
+WORKFLOW, PIPELINE, CONTEXT, CONTAINER, TASK = "spec", "pipeline", "context", "container", "task"
 NEED, APPROVAL, MATRIX, STEP = "need", "approval", "matrix", "step"
 
 ANY_AXIS = "*"  # stands for every key of a matrix that is no option
@@ -29,6 +29,7 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     WORKFLOW: {"env": TEXTS},
     PIPELINE: {"env": TEXTS},
     CONTEXT: {"env": TEXTS, "workDir": TEXT, "shell": SCRIPT},
+    CONTAINER: {"image": TEXT},
     TASK: {"env": TEXTS, "when": EXPRESSION},
     NEED: {"when": EXPRESSION},
     APPROVAL: {"message": TEXT},
@@ -51,39 +52,48 @@ class Place(NamedTuple):
 
 
 def of(holder: Any, kind: str, path: Path) -> Iterator[Place]:
-    """The places of one holder (a step, a context, ...), `path` leading to it. `kind` is a key of PLACES."""
+    """The places of one holder (a step, a context, ...) at which a template or an expression stands.
+
+    `path` leads to the holder; `kind` is a key of PLACES. Most places hold plain text, and are passed over here.
+    """
     if not isinstance(holder, dict):
         return
     for key, sort in PLACES[kind].items():
         if sort == AXIS:
             yield from _axes(holder, path)
-        elif sort == TEXTS:
-            yield from _texts(holder.get(key), key, path)
-        elif isinstance(holder.get(key), list if sort == ARGUMENTS else str):
-            yield Place(sort, key, holder[key], (*path, key))
+            continue
+        value = holder.get(key)
+        if value is None:
+            continue
+        if sort == TEXTS:
+            yield from _texts(value, key, path)
+        elif _is_judged(sort, value):
+            yield Place(sort, key, value, (*path, key))
+
+
+def _is_judged(sort: str, value: Any) -> bool:
+    if sort == ARGUMENTS:
+        return isinstance(value, list) and any(isinstance(text, str) and OPEN in text for text in value)
+    return isinstance(value, str) and (sort == EXPRESSION or OPEN in value)
 
 
 def _texts(values: Any, key: str, path: Path) -> Iterator[Place]:
     for name, value in values.items() if isinstance(values, dict) else ():
-        if isinstance(value, str):
+        if isinstance(value, str) and OPEN in value:
             yield Place(TEXTS, key, value, (*path, key, name))
 
 
 def _axes(matrix: Mapping[str, Any], path: Path) -> Iterator[Place]:
     for name, value in matrix.items():
-        if name not in MATRIX_OPTIONS and isinstance(value, str):
+        if name not in MATRIX_OPTIONS and isinstance(value, str) and OPEN in value:
             yield Place(AXIS, name, value, (*path, name))
 
 
-def of_task(task: Any, path: Path) -> Iterator[Place]:
-    """The places of a task, its connectors, approval and matrix; not those of its steps."""
-    yield from of(task, TASK, path)
-    if not isinstance(task, dict):
-        return
-    for index, need in enumerate(items(task, "needs")):
-        yield from of(need, NEED, (*path, "needs", index))
-    yield from of(task.get("approval"), APPROVAL, (*path, "approval"))
-    yield from of(task.get("matrix"), MATRIX, (*path, "matrix"))
+def of_context(context: Any, path: Path) -> Iterator[Place]:
+    """The places of a context and of its container."""
+    yield from of(context, CONTEXT, path)
+    if isinstance(context, dict):
+        yield from of(context.get("container"), CONTAINER, (*path, "container"))
 
 
 def keys_at(path: Path) -> Mapping[str, str]:
@@ -96,8 +106,14 @@ def keys_at(path: Path) -> Mapping[str, str]:
     if depth == 3:
         return PLACES[PIPELINE]
     if path[3] == "contexts":
-        return PLACES[CONTEXT] if depth == 5 else _NONE
+        return _in_a_context(path)
     if path[3] not in _TASKS:
         return _NONE
     kind = _IN_A_TASK[depth].get(path[5] if depth > 5 else "")
     return _NONE if kind is None else PLACES[kind]
+
+
+def _in_a_context(path: Path) -> Mapping[str, str]:
+    if len(path) == 5:
+        return PLACES[CONTEXT]
+    return PLACES[CONTAINER] if len(path) == 6 and path[5] == "container" else _NONE

@@ -46,25 +46,24 @@ Xene reads YAML 1.2 (core schema).
   refused; so are tags other than YAML's own. Unknown keys and duplicate keys are errors.
 - Values nest at most 64 deep; a file holds at most 250,000 of them; aliases may add a mebibyte to it.
 
-## Templates
+## Templates and expressions
 
-`${{{{ }}}}` takes a name and is replaced by its value when the step starts:
+`${{{{ }}}}` takes [an expression](expressions.md) and is replaced by its value when the step starts; `when` is an
+expression as it is, without the braces.
 
-| name | value | may be used in |
-|---|---|---|
-| `params.NAME` | an input of the pipeline | env of pipeline, context, task, step; `workDir`; `exec`; env of the \
-workflow if every pipeline declares it |
-| `tasks.TASK.outputs.NAME` | an output of a task that is upstream through `needs` | env of task and step; \
-`workDir` of a step; `exec` |
-| `matrix.AXIS` | the value of an axis in this instance of the task | env of the task; all places of its steps |
-| `run.id` | the run's id | everywhere here |
-| `run.outcome` | how the run went: success, error or cancelled | tasks of `finally` |
-| `agent.name` | the agent's name | everywhere here |
-| `agent.labels.KEY`, `agent.labels['a/b']` | a label of the agent | everywhere here |
+| may stand in | may name |
+|---|---|
+| env of the workflow | `params` that every pipeline declares, `env`, `run.id`, `agent` |
+| env of a pipeline or a context, `workDir` of a context | `params`, `env`, `run.id`, `agent` |
+| `when` of a task or a connector, message of an approval, axis of a matrix | these, and \
+`tasks` that have surely ended |
+| env of a task | these, and `matrix` |
+| env, `workDir` and `exec` of a step | these, and `steps` before it |
+| any of these in a task of `finally` | `run.outcome` too |
 
 Nothing is ever pasted into a script: a template inside `run` or `shell` is an error. Put the value into `env` and
-use the variable. In `exec` a template must be a whole argument, in a `matrix` a whole axis; the message of an
-approval may hold templates too. Templates stand nowhere else. `when` is an expression, written without the braces.
+use the variable. In `exec` a template must be a whole argument, in a `matrix` a whole axis. Templates stand nowhere
+else.
 """
 
 
@@ -121,7 +120,7 @@ def _later() -> Iterator[str]:
     yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
     for title, keys in later.KEYS.items():
         yield f"- {_TITLES.get(title, title.lower())}: " + ", ".join(f"`{key}`" for key in sorted(keys))
-    yield "- in templates: " + ", ".join(f"`{word}`" for word in later.REFERENCES) + "\n"
+    yield "- in expressions: " + ", ".join(f"`{word}`" for word in later.REFERENCES) + "\n"
 
 
 def _codes() -> Iterator[str]:

@@ -6,8 +6,10 @@ that does not exist. What was read before comes from `cache`; the YAML reader is
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
-from typing import Callable, Iterable, NamedTuple
+from typing import Callable, Iterable, Iterator, NamedTuple
 
 from xene.errors import NotFound
 from xene.manifest import cache as kept
@@ -25,7 +27,8 @@ __all__ = ["Entry", "ObjectReference", "Repository", "duplicates", "load", "unre
 class Repository(NamedTuple):
     """What was found. `complete` is False where less than the source's root was read: then nothing is pruned.
 
-    `source` names who owns the objects. `declared` also holds objects that have problems.
+    `source` names who owns the objects. `declared` also holds objects that have problems; `wanted` is what those
+    refer to.
     """
 
     root: str
@@ -34,6 +37,7 @@ class Repository(NamedTuple):
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     declared: tuple[Declared, ...] = ()
+    wanted: tuple[ObjectReference, ...] = ()
 
 
 def load(root: str, *, cache: bool = True) -> Repository:
@@ -46,13 +50,27 @@ def load(root: str, *, cache: bool = True) -> Repository:
     base = home or (real if os.path.isdir(real) else os.path.dirname(real))
     shown = _shower(root, real, base)
     name, source_problems = _source(base, shown) if home else (None, ())
-    loaded, problems = _read(real, base, shown, cache)
+    with _uncollected():
+        loaded, problems = _read(real, base, shown, cache)
     entries = tuple(entry for part in loaded for entry in part.entries)
     declared = tuple(item for part in loaded for item in part.declared)
+    wanted = tuple(reference for part in loaded for reference in part.wanted)
     problems = [*source_problems, *problems, *(p for part in loaded for p in part.problems)]
     problems += _duplicates(declared)
     problems.sort(key=lambda problem: (problem.file, problem.line, problem.col))
-    return Repository(root, name or base, real == base, entries, tuple(problems), declared)
+    return Repository(root, name or base, real == base, entries, tuple(problems), declared, wanted)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing that is read here is in a circle, and the collector would walk over it ever again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _shower(root: str, real: str, base: str) -> Callable[[str], str]:
@@ -188,14 +206,14 @@ def unresolved(repository: Repository, known: set[tuple[str, str]]) -> list[Prob
     if not any(kind == "Agent" for kind, _ in there):
         there.add(("Agent", _LOCAL))
     problems = []
-    for entry in repository.entries:
-        for reference in entry.references:
-            if (reference.kind, reference.name) not in there:
-                names = [name for kind, name in there if kind == reference.kind]
-                near = closest(reference.name, sorted(names))
-                hint = f"did you mean {quoted(near)}?" if near else "declare it, or apply it first"
-                message = f"there is no {reference.kind} named {quoted(reference.name)}"
-                problems.append(_at(reference, "unresolved-reference", message, hint))
+    of_entries = (reference for entry in repository.entries for reference in entry.references)
+    for reference in (*of_entries, *repository.wanted):
+        if (reference.kind, reference.name) not in there:
+            names = [name for kind, name in there if kind == reference.kind]
+            near = closest(reference.name, sorted(names))
+            hint = f"did you mean {quoted(near)}?" if near else "declare it, or apply it first"
+            message = f"there is no {reference.kind} named {quoted(reference.name)}"
+            problems.append(_at(reference, "unresolved-reference", message, hint))
     return problems
 
 

@@ -53,7 +53,12 @@ SECRET_MISSING = "SecretMissing"
 SECRET_UNAVAILABLE = "SecretUnavailable"
 ARTIFACT_MISSING = "ArtifactMissing"
 ARTIFACT_INVALID = "ArtifactInvalid"
-CONTAINER_LOST = "ContainerLost"
+CONTAINER_ENGINE_MISSING = (
+    "ContainerEngineMissing"  # no podman and no docker, or not the one that is asked for
+)
+IMAGE_UNAVAILABLE = "ImageUnavailable"  # not on the host and not to be had, or without a `sh`
+CONTAINER_FAILED = "ContainerFailed"  # the engine could not start it, or a step in it
+CONTAINER_LOST = "ContainerLost"  # it was removed, or ended, while the run went on
 WAITING_FOR_CAPACITY = "WaitingForCapacity"
 WAITING_FOR_APPROVAL = "WaitingForApproval"
 WAITING_FOR_RETRY = "WaitingForRetry"
