@@ -16,6 +16,7 @@ from xene.agent.home import Home, lay
 from xene.agent.launching import Launching
 from xene.agent.ledger import Ledger
 from xene.agent.process import WRAPPER
+from xene.agent.results import discard
 from xene.agent.rooms import Rooms, client_env
 from xene.agent.secrecy import LOST, Secrecy
 from xene.agent.spares import Spares
@@ -225,6 +226,8 @@ class Work:
         if not self.secrecy.is_told(run, self._logs(run)):
             self._due[run.order.id] = self._clock().up + TOLD_PAUSE
             return
+        if run.pipeline.secrets:
+            discard(self.directory(run.order.id), run.by_seq)
         self.secrecy.vault.forget(run.order.id)
         self._recovered.pop(run.order.id, None)
         self._record(ending(run, self._clock()))
@@ -249,6 +252,7 @@ class Work:
         self.secrecy.vault.put(run.order.id, values)
         if run.held is not None and not self.secrecy.lacks(run):
             self._record(events.run_freed(self._clock().at, run.order.id))
+            self._attempts.unlocked(run.order.id)
         self.touch(run.order.id)
 
     # -- removal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from xene.control import safe
 from xene.control.drive import drive
 from xene.control.fire import Fired, HandedOver, repeat
 from xene.control.place import Place
@@ -82,7 +83,10 @@ def rerun(
     with db.open_state(place.state, create=False) as state:
         if not state.exists:
             raise NotFound(f"there is no run {run}", hint="xene get runs")
-        fired, where = repeat(state, views.run(state, run), latest=latest)
+        before = views.run(state, run)
+        with state.snapshot() as conn:
+            safe.refuse_open_file(place.home, conn, before["workflow"], before["pipeline"])
+        fired, where = repeat(state, before, latest=latest)
     if not hand_over:
         return fired
     wish = HandedOver(fired.runs, where)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Dict
+from typing import Callable, Dict
 
 MAX_BYTES = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
-def parse_outputs(data: bytes) -> Dict[str, str]:
-    """The outputs in `data`; a later one wins. Raises ValueError, naming the line."""
+def parse_outputs(data: bytes, shown: Callable[[str], str] = str) -> Dict[str, str]:
+    """The outputs in `data`; a later one wins. Raises ValueError, naming the line.
+
+    `shown` masks what an error quotes, before it is cut: a part of a secret is not found any more.
+    """
     if len(data) > MAX_BYTES:
         raise ValueError(f"the step wrote {len(data)} bytes of outputs, more than {MAX_BYTES}")
     try:
@@ -27,19 +30,19 @@ def parse_outputs(data: bytes) -> Dict[str, str]:
         name, equals, value = line.partition("=")
         block, arrow, end = line.partition("<<")
         if arrow and "=" not in block:
-            name, value, at = block, *_block(lines, at, end, number)
+            name, value, at = block, *_block(lines, at, end, number, shown)
         elif not equals:
             raise ValueError(f"line {number} of the outputs is neither name=value nor name<<EOF")
         if not _NAME.match(name):
             raise ValueError(
-                f"line {number} of the outputs has the name {name[:80]!r}: use letters, digits, _ and -"
+                f"line {number} of the outputs has the name {shown(name)[:80]!r}: use letters, digits, _ and -"
             )
         found[name] = value
     return found
 
 
-def _block(lines: list[str], at: int, end: str, number: int) -> tuple[str, int]:
+def _block(lines: list[str], at: int, end: str, number: int, shown: Callable[[str], str]) -> tuple[str, int]:
     for stop in range(at, len(lines)):
         if lines[stop] == end:
             return "\n".join(lines[at:stop]), stop + 1
-    raise ValueError(f"line {number} of the outputs opens a block that no line '{end[:80]}' closes")
+    raise ValueError(f"line {number} of the outputs opens a block that no line '{shown(end)[:80]}' closes")
