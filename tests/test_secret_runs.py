@@ -339,3 +339,32 @@ def test_a_run_waits_for_its_secrets_when_its_daemon_was_killed(made: Fleet) -> 
     assert made.xene("logs", run, "last/s").out == "last ***\n"
     assert_clean(texts(agent_home(made)))
     assert_clean(texts(made.home))
+
+
+def test_a_retry_gets_the_secrets_anew_and_says_when_it_cannot(made: Fleet) -> None:
+    made.write("twice.yaml", """\
+        apiVersion: xene/v1
+        kind: Workflow
+        metadata: {name: twice}
+        spec:
+          pipelines:
+            p:
+              secrets: {TOKEN: token}
+              tasks: {t: {steps: [{name: s, run: 'echo "$TOKEN" | wc -c >> n; [ "$(wc -l < n)" = 2 ]; cat n'}]}}
+    """)
+    made.apply()
+    run = fired(made, "twice/p")
+    del made.env["TEST_TOKEN"]
+    made.xene("retry", run["id"])
+    until(
+        lambda: made.xene("reconcile") and "TEST_TOKEN" in (made.get("run", run["id"])["message"] or ""),
+        "it says what it waits for",
+    )
+    seen = made.get("run", run["id"])
+    assert (seen["phase"], seen["reason"]) == ("Queued", "SecretUnavailable")
+    assert "TEST_TOKEN" in made.xene("why", f"run/{run['id']}").out
+    made.env["TEST_TOKEN"] = TOKEN
+    made.xene("wait", run["id"])
+    assert made.get("run", run["id"])["phase"] == "Success"
+    first, second = made.xene("logs", run["id"], "t/s").out.split()
+    assert first == second == str(len(TOKEN.encode()) + 1)
