@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Callable, Iterator
@@ -97,7 +98,9 @@ def test_nothing_of_it_shows_the_value(parent: tuple[subprocess.Popen[str], int,
 def test_others_of_the_same_user_cannot_look_into_it(tmp_path: Path) -> None:
     """As a user without privileges: root may look into everything."""
     tmp_path.chmod(0o777)
-    for above in tmp_path.parents[:2]:
+    for above in tmp_path.parents:
+        if above == Path(tempfile.gettempdir()):
+            break
         above.chmod(0o755)
     heard, told = os.pipe()
     child = os.fork()

@@ -285,6 +285,23 @@ def test_seq_numbers_follow_the_order_of_the_manifest() -> None:
     assert started == [(1, "z"), (2, "a"), (3, "m")]
 
 
+def test_a_pause_between_attempts_of_a_task_is_not_in_its_timeout() -> None:
+    retry = {"maxAttempts": 2, "backoff": {"initial": "10s", "max": "10s"}}
+    simulation = Simulation({"tasks": {"t": {**STEP, "timeout": "1s", "retry": retry}}})
+    simulation.settle()
+    simulation.end_step(1, phases.ERROR, {})
+    simulation.settle()
+    simulation.seconds = 5.0
+    simulation.settle()
+    task = simulation.run.tasks["t"]
+    assert task.reason == phases.WAITING_FOR_RETRY and not task.ended
+    due = next_due(simulation.run, simulation.now)
+    assert due is not None and due > simulation.now.up + 1.0
+    simulation.seconds = 11.0
+    simulation.settle()
+    assert task.attempt == 2 and simulation.live() == [2]
+
+
 def test_pauses_grow_to_their_maximum_and_are_the_same_each_time() -> None:
     from xene.model.pipeline_codec import retry_from_json
 

@@ -61,7 +61,7 @@ def test_a_damaged_archive_is_laid_out_anew(target, tmp_path):
     local.open_channel(target, code).close()
 
 
-def test_code_is_compiled_when_it_is_unpacked(target, tmp_path):
+def test_code_that_was_used_is_kept_compiled(target, tmp_path):
     code = standin.make()
     local.open_channel(target, code).close()
     assert list((tmp_path / f"home/agent/{code.sha}/xene/agent/__pycache__").glob("main.*.pyc"))

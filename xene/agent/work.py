@@ -249,7 +249,7 @@ class Work:
 
     def unlock(self, run: RunProgress, values: Mapping[str, str]) -> None:
         """The secrets of a run are here."""
-        self.secrecy.vault.put(run.order.id, values)
+        self.secrecy.keep(run.order.id, values)
         if run.held is not None and not self.secrecy.lacks(run):
             self._record(events.run_freed(self._clock().at, run.order.id))
             self._attempts.unlocked(run.order.id)

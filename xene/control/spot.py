@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xene.wire.frames import Message
 
 EPOCH = 1
+NOBODY = "nobody can approve the run of a file: it waits for its timeout; Ctrl-C cancels it"
 LOOK_SECONDS = 0.05  # how often, at the most, a moving run is shown anew
 RECEIVE_BYTES = 256 * 1024
 
@@ -294,6 +295,8 @@ class _Driving:
                     self._runs[run] = begin({**event, "order": self._orders[run].to_json()})
                 elif run in self._runs:
                     fold(self._runs[run], event)
+                    if event["type"] == "approval.asked":
+                        self._tell(f"task {event['task']} waits for approval: {event['message']}\n{NOBODY}")
                     self._moved[run] = None
         elif kind == "log" and self._watcher is not None:
             source = (message["run"], message["task"], message["step"], message["attempt"])

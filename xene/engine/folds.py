@@ -120,6 +120,8 @@ def _approval_asked(run: RunProgress, event: Event) -> None:
     task.reason, task.message = phases.WAITING_FOR_APPROVAL, event["message"]
     run.asked[task.name] = task
     run.reached.pop(task.name, None)
+    if run.phase == phases.STARTING_UP:
+        run.phase = phases.RUNNING
 
 
 def _approval_answered(run: RunProgress, event: Event) -> None:
@@ -165,6 +167,7 @@ def _retry_planned(run: RunProgress, event: Event) -> None:
         task.phase = phases.ERROR
         task.set_aside(event["reason"], event["message"], event["at"])
         task.phase, task.stop = phases.RUNNING, None
+        task.began = None  # the pause belongs to no attempt: its timeout does not go on
         task.faults += is_fault(event["reason"])
         task.tries += not is_fault(event["reason"])
     task.reason, task.message = phases.WAITING_FOR_RETRY, event["message"]

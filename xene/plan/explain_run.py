@@ -37,7 +37,9 @@ def _waits(view: Json, older: Sequence[Json]) -> Iterator[str]:
 
 def _queued(view: Json, agent: Json | None, pipeline: Json | None) -> Iterator[str]:
     name = view["agent"]
-    if view["reason"] == phases.WAITING_FOR_CAPACITY:
+    if view["reason"] == phases.WAITING_FOR_RUN:
+        yield f"{name} has accepted it"
+    elif view["reason"] == phases.WAITING_FOR_CAPACITY:
         yield f"{name} has accepted it and starts it when there is room{_room(agent)}"
     elif pipeline is not None and pipeline["reason"] == phases.MOVING:
         yield f"not sent yet: its pipeline is moving. {pipeline['message']}"

@@ -52,6 +52,15 @@ _ADOPT = (
     " AND (agent = ? OR EXISTS (SELECT 1 FROM holdings h WHERE h.workflow = runs.workflow"
     " AND h.pipeline = runs.pipeline AND h.agent = ?))"
 )
+_OLDER = (
+    "SELECT o.id FROM runs r JOIN runs o ON o.workflow = r.workflow AND o.pipeline = r.pipeline"
+    " WHERE r.seq = ? AND r.policy <> 'Allow' AND o.seq < r.seq AND o.ended = 0 ORDER BY o.seq LIMIT 1"
+)
+_NEXT = (
+    "UPDATE runs SET reason = ?, message = ? WHERE seq = (SELECT min(n.seq) FROM runs r JOIN runs n"
+    " ON n.workflow = r.workflow AND n.pipeline = r.pipeline AND n.ended = 0 WHERE r.id = ?) AND reason = ?"
+)
+ACCEPTED = "its agent has accepted it"
 _WRITE = (
     "UPDATE runs SET phase = ?, last_known_phase = NULL, phase_since = ?, reason = ?, message = ?,"
     " started_at = ?, finished_at = ?, ended = ?, known = 1, wish_seen = ?, log = ?, released = ?,"
@@ -167,6 +176,8 @@ class _Fold:
             if run is not None and run.changed
         ]  # fmt: skip
         self.conn.executemany(_WRITE, rows)
+        for run_id in self.ended:  # whoever waited for it waits for capacity alone now
+            self.conn.execute(_NEXT, (phases.WAITING_FOR_CAPACITY, ACCEPTED, run_id, phases.WAITING_FOR_RUN))
         self._spare_the_history(now)
         lines = [
             (now, "Agent" if name == self.agent else "Run", name, reason, message)
@@ -194,9 +205,13 @@ class _Fold:
 # -- one function per type of event
 
 
-def _accepted(_: _Fold, run: _Run, _event: Mapping[str, Any]) -> None:
+def _accepted(fold: _Fold, run: _Run, _event: Mapping[str, Any]) -> None:
     if run.phase == phases.QUEUED and run.reason is None:
-        run.reason, run.message = phases.WAITING_FOR_CAPACITY, "its agent has accepted it"
+        older = fold.conn.execute(_OLDER, (run.seq,)).fetchone()
+        if older is not None:
+            run.reason, run.message = phases.WAITING_FOR_RUN, f"run {older[0]} has not ended"
+        else:
+            run.reason, run.message = phases.WAITING_FOR_CAPACITY, ACCEPTED
 
 
 def _run_held(_: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
@@ -256,6 +271,8 @@ def _instance(task: str, value: Any) -> str:
 
 def _approval_asked(fold: _Fold, run: _Run, event: Mapping[str, Any]) -> None:
     _say(fold, run, event, phases.WAITING_FOR_APPROVAL)
+    if run.phase in (phases.STARTING_UP, phases.QUEUED):
+        run.enter(phases.RUNNING, _at(event))
     fold.notes[event["run"], phases.WAITING_FOR_APPROVAL] = f"task {event['task']}: {event['message']}"
 
 

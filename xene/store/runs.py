@@ -130,7 +130,7 @@ _OPEN = (
     " last_known_phase IS NOT NULL, ended, wish, wish_seen, sent_journal, known, archived, released,"
     " workspace_dropped, log,"
     " ended AND (EXISTS (SELECT 1 FROM runs n WHERE n.workflow = r.workflow AND n.pipeline = r.pipeline"
-    " AND n.seq > r.seq AND n.ended = 1)"
+    " AND n.seq > r.seq AND n.ended = 1 AND n.started_at IS NOT NULL)"
     " OR NOT EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = r.workflow AND p.name = r.pipeline)),"
     " policy, wish_reason, retry_attempt, retry_start, attempt,"
     " secrets <> '{}', CASE WHEN ended THEN NULL ELSE artifacts END"
