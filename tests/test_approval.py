@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ spec:
       placement: {agent: host-1}
       params: {go: {type: string}}
       tasks:
-        t: {steps: [{name: s, run: 'until [ -e "$XENE_PARAM_GO" ]; do sleep 0.02; done; echo "$XENE_RUN" >> "$XENE_PARAM_GO"'}]}
+        t:
+          steps:
+            - name: s
+              run: until [ -e "$XENE_PARAM_GO" ]; do sleep 0.02; done; echo "$XENE_RUN" >> "$XENE_PARAM_GO"
       finally:
         report: {steps: [{name: s, run: "true"}]}
 """
@@ -93,7 +97,8 @@ def test_an_approval_lets_a_task_start_and_gives_room_while_it_waits(applied: Fl
     behind = applied.xene("run", "ask/other").out.strip()
     applied.xene("wait", behind)  # though the agent runs one run at a time
     until(
-        lambda: applied.xene("reconcile") and applied.get("run", run)["reason"] == "WaitingForApproval", "it asks"
+        lambda: applied.xene("reconcile") and applied.get("run", run)["reason"] == "WaitingForApproval",
+        "it asks",
     )
     seen = applied.get("run", run)
     assert (seen["phase"], seen["tasks"]["ship"]["phase"]) == ("Running", "NotExecuted")
@@ -162,9 +167,9 @@ def test_the_clock_of_the_pipeline_stands_still_while_it_waits(applied: Fleet) -
 
 
 def now() -> str:
-    from datetime import datetime, timezone
+    from datetime import datetime
 
-    return datetime.now(timezone.utc).isoformat()
+    return datetime.now(UTC).isoformat()
 
 
 def seconds(text: str) -> float:
@@ -258,7 +263,9 @@ def test_queue_keeps_the_order(applied: Fleet, tmp_path: Path) -> None:
 
 
 def test_queue_counts_a_run_that_waits_for_approval(applied: Fleet) -> None:
-    applied.write("queue.yaml", FLOW.replace("TIMEOUT", "1h").replace("Allow", "Queue").replace("ask}", "line}"))
+    applied.write(
+        "queue.yaml", FLOW.replace("TIMEOUT", "1h").replace("Allow", "Queue").replace("ask}", "line}")
+    )
     applied.apply()
     first = asking(applied, "line/ship")
     second = applied.xene("run", "line/ship").out.strip()

@@ -87,12 +87,20 @@ def test_a_whole_workflow_in_order_over_two_agents(applied: Fleet) -> None:
     assert len({run["fire"] for run in runs.values()}) == 1
     assert runs["build"]["trigger"] == "manual" and runs["scan"]["trigger"] == "pipeline"
     assert runs["scan"]["params"] == {"word": "w x"} and runs["unit"]["params"] == {}
-    for first, then in (("build", "unit"), ("build", "scan"), ("unit", "ship"), ("scan", "ship"), ("ship", "always")):
+    for first, then in (
+        ("build", "unit"),
+        ("build", "scan"),
+        ("unit", "ship"),
+        ("scan", "ship"),
+        ("ship", "always"),
+    ):
         assert runs[first]["finishedAt"] <= runs[then]["startedAt"]
     assert runs["build"]["agent"] != runs["scan"]["agent"]
     made = applied.xene("logs", runs["build"]["id"], "make/s").out
     assert applied.xene("logs", runs["scan"]["id"], "t/s").out.splitlines() == ["w x", made.strip(), "w x"]
-    assert applied.xene("logs", runs["unit"]["id"], "t/s").out == ""  # nothing is laid that it did not ask for
+    assert (
+        applied.xene("logs", runs["unit"]["id"], "t/s").out == ""
+    )  # nothing is laid that it did not ask for
     events = [event for event in applied.get("events") if event["reason"] == "ConnectorsNotMet"]
     skipped = {event["name"]: event["message"] for event in events}
     assert "error" in skipped["shop/alarm"] and "shop/after-alarm" in skipped
@@ -156,7 +164,9 @@ def test_params_must_be_known_to_some_pipeline(applied: Fleet) -> None:
 
 def test_control_is_killed_between_two_pipelines(applied: Fleet, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    applied.write("two.yaml", f"""\
+    applied.write(
+        "two.yaml",
+        f"""\
         apiVersion: xene/v1
         kind: Workflow
         metadata: {{name: two}}
@@ -169,7 +179,8 @@ def test_control_is_killed_between_two_pipelines(applied: Fleet, tmp_path: Path)
               placement: {{agent: host-2}}
               needs: [one]
               tasks: {{t: {{steps: [{{name: s, run: "true"}}]}}}}
-    """)
+    """,
+    )
     applied.apply()
     child = applied.start("run", "two", "--wait")
     assert child.stdout is not None
@@ -197,7 +208,9 @@ def test_control_is_killed_between_two_pipelines(applied: Fleet, tmp_path: Path)
 def test_every_point_at_which_control_may_die_between_two_pipelines(tmp_path: Path) -> None:
     """The commit that makes the run that follows: killed before and after it, there is one run in the end."""
     with fleet(tmp_path, "local", count=1) as made:
-        made.write("two.yaml", """\
+        made.write(
+            "two.yaml",
+            """\
             apiVersion: xene/v1
             kind: Workflow
             metadata: {name: two}
@@ -205,11 +218,14 @@ def test_every_point_at_which_control_may_die_between_two_pipelines(tmp_path: Pa
               pipelines:
                 one: {tasks: {t: {steps: [{name: s, run: "true"}]}}}
                 next: {needs: [one], tasks: {t: {steps: [{name: s, run: "true"}]}}}
-        """)
+        """,
+        )
         made.apply()
         listing = tmp_path / "points"
         dying(made, "--list", str(listing), "--", "run", "two", "--wait")
-        passed = [line for line in listing.read_text().split("\n") if "commit@control.passes._pass_once" in line]
+        passed = [
+            line for line in listing.read_text().split("\n") if "commit@control.passes._pass_once" in line
+        ]
         assert len(passed) >= 4
         for point in passed:
             dying(made, point, "--", "run", "two", "--wait")
@@ -239,7 +255,9 @@ def dying(made: Fleet, *words: str) -> None:
 
 
 def test_a_cancelled_run_lets_nothing_follow(applied: Fleet) -> None:
-    applied.write("stop.yaml", """\
+    applied.write(
+        "stop.yaml",
+        """\
         apiVersion: xene/v1
         kind: Workflow
         metadata: {name: stop}
@@ -247,7 +265,8 @@ def test_a_cancelled_run_lets_nothing_follow(applied: Fleet) -> None:
           pipelines:
             one: {gracePeriod: 1s, tasks: {t: {steps: [{name: s, run: sleep 300}]}}}
             any: {needs: [{pipeline: one, on: any}], tasks: {t: {steps: [{name: s, run: "true"}]}}}
-    """)
+    """,
+    )
     applied.apply()
     child = applied.start("run", "stop", "--wait")
     assert child.stdout is not None

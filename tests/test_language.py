@@ -40,7 +40,10 @@ spec:
         sees:
           needs: [{task: bad, on: any}, {task: skipped, on: any}, {task: after-bad, on: any}, good]
           outputs: [said]
-          env: {SAID: "${{ tasks.good.outcome }} ${{ tasks.bad.outcome }} ${{ tasks.skipped.outcome }} ${{ tasks['after-bad'].outcome }}"}
+          env:
+            SAID: >-
+              ${{ tasks.good.outcome }} ${{ tasks.bad.outcome }} ${{ tasks.skipped.outcome }}
+              ${{ tasks['after-bad'].outcome }}
           steps: [{name: s, run: 'echo "said=$SAID" >> "$XENE_OUTPUT"'}]
     conditions:
       params: {level: {type: string, default: quick}, count: {type: integer, default: 3}}
@@ -82,7 +85,10 @@ spec:
         later: {needs: [long], steps: [{name: s, run: "true"}]}
         cleanup: {needs: [{task: bad, on: error}], steps: [{name: s, run: "true"}]}
       finally:
-        report: {outputs: [r], env: {R: "${{ run.outcome }} ${{ tasks.long.outcome }} ${{ tasks.later.outcome }}"}, steps: [{name: s, run: 'echo "r=$R" >> "$XENE_OUTPUT"'}]}
+        report:
+          outputs: [r]
+          env: {R: "${{ run.outcome }} ${{ tasks.long.outcome }} ${{ tasks.later.outcome }}"}
+          steps: [{name: s, run: 'echo "r=$R" >> "$XENE_OUTPUT"'}]
     forgiving-fast:
       failFast: true
       tasks:
@@ -92,13 +98,19 @@ spec:
       tasks:
         bad: {steps: [{name: s, run: exit 1}]}
       finally:
-        one: {outputs: [r], env: {R: "${{ run.outcome }}"}, steps: [{name: s, run: 'echo "r=$R" >> "$XENE_OUTPUT"'}]}
+        one:
+          outputs: [r]
+          env: {R: "${{ run.outcome }}"}
+          steps: [{name: s, run: 'echo "r=$R" >> "$XENE_OUTPUT"'}]
         two: {needs: [one], when: run.outcome == 'error', steps: [{name: s, run: "true"}]}
         three: {when: run.outcome == 'success', steps: [{name: s, run: "true"}]}
     last-fails:
       tasks: {good: {steps: [{name: s, run: "true"}]}}
       finally:
-        one: {outputs: [r], env: {R: "${{ run.outcome }}"}, steps: [{name: s, run: 'echo "r=$R" >> "$XENE_OUTPUT"'}]}
+        one:
+          outputs: [r]
+          env: {R: "${{ run.outcome }}"}
+          steps: [{name: s, run: 'echo "r=$R" >> "$XENE_OUTPUT"'}]
         bad: {steps: [{name: s, run: exit 9}]}
     too-long:
       timeout: 1s
@@ -107,7 +119,10 @@ spec:
         long: {steps: [{name: s, run: "sleep 300"}]}
         later: {needs: [{task: long, on: any}], steps: [{name: s, run: "true"}]}
       finally:
-        one: {outputs: [r], env: {R: "${{ run.outcome }}"}, steps: [{name: s, run: 'sleep 1.2; echo "r=$R" >> "$XENE_OUTPUT"'}]}
+        one:
+          outputs: [r]
+          env: {R: "${{ run.outcome }}"}
+          steps: [{name: s, run: 'sleep 1.2; echo "r=$R" >> "$XENE_OUTPUT"'}]
 """
 
 
@@ -134,7 +149,17 @@ def states(run: Any) -> dict[str, str]:
 def test_connectors_hold_or_omit_and_that_travels_on(ended: dict[str, Any]) -> None:
     run = ended["connectors"]
     assert (run["phase"], run["reason"]) == ("Error", "StepFailed")
-    ran = {"good", "after-good", "on-error", "on-skipped", "on-omitted", "on-any", "on-list", "any-of", "sees"}
+    ran = {
+        "good",
+        "after-good",
+        "on-error",
+        "on-skipped",
+        "on-omitted",
+        "on-any",
+        "on-list",
+        "any-of",
+        "sees",
+    }
     omitted = {"after-bad", "no-error", "travels", "after-skipped", "none-of", "all-of"}
     assert states(run) == {
         **dict.fromkeys(ran, "Success"),
@@ -221,7 +246,10 @@ spec:
         sleep: {steps: [{name: s, run: echo on; sleep 300}]}
         later: {needs: [{task: sleep, on: any}], steps: [{name: s, run: "true"}]}
       finally:
-        report: {outputs: [r], env: {R: "${{ run.outcome }} ${{ tasks.sleep.outcome }}"}, steps: [{name: s, run: 'echo "r=$R" >> "$XENE_OUTPUT"'}]}
+        report:
+          outputs: [r]
+          env: {R: "${{ run.outcome }} ${{ tasks.sleep.outcome }}"}
+          steps: [{name: s, run: 'echo "r=$R" >> "$XENE_OUTPUT"'}]
     hangs:
       gracePeriod: 1s
       tasks:
@@ -281,7 +309,10 @@ def test_a_run_that_waits_for_capacity_is_cancelled_without_finally(tmp_path: Pa
     with fleet(tmp_path, "local", count=1) as made:
         path = made.repository / "agents.yaml"
         path.write_text(path.read_text().replace("capacity: 4", "capacity: 1"))
-        made.write("stopped.yaml", STOPPED.replace("gracePeriod: 1s", "gracePeriod: 1s\n      concurrencyPolicy: Allow"))
+        made.write(
+            "stopped.yaml",
+            STOPPED.replace("gracePeriod: 1s", "gracePeriod: 1s\n      concurrencyPolicy: Allow"),
+        )
         made.apply()
         first = running(made, "stopped/long", "sleep")
         second = made.xene("run", "stopped/long").out.strip()

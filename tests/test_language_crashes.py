@@ -1,4 +1,4 @@
-"""The agent's daemon is killed wherever the language makes a run wait or branch; nothing is lost, nothing is done twice."""
+"""The agent's daemon is killed wherever a run waits or branches: nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ spec:
                 echo "$N" >> order; touch "begun-$N"
                 [ "$N" != 2 ] || until [ -e go ]; do sleep 0.02; done
                 echo "n=$N" >> "$XENE_OUTPUT"
-        look: {needs: [each], env: {ALL: "${{ tasks.each.outputs.n }}"}, steps: [{name: s, run: 'echo "$ALL"; cat order'}]}
+        look:
+          needs: [each]
+          env: {ALL: "${{ tasks.each.outputs.n }}"}
+          steps: [{name: s, run: 'echo "$ALL"; cat order'}]
     last:
       tasks:
         bad: {steps: [{name: s, run: exit 1}]}
@@ -98,7 +101,10 @@ def reaches(made: Fleet, run: str, holds: Any, what: str) -> None:
 def test_in_the_pause_before_another_try(applied: Fleet) -> None:
     run = fired(applied, "crash/pause")
     reaches(
-        applied, run, lambda run: {run["tasks"][t]["reason"] for t in "tu"} == {"WaitingForRetry"}, "both wait"
+        applied,
+        run,
+        lambda run: {run["tasks"][t]["reason"] for t in "tu"} == {"WaitingForRetry"},
+        "both wait",
     )
     kill_daemon(applied)
     applied.xene("wait", run)
@@ -160,7 +166,9 @@ def test_a_reboot_is_a_fault_that_is_counted_apart(tmp_path: Path) -> None:
     from tests.agent.test_recovery import rewrite_boot
 
     with fleet(tmp_path, "local", count=1) as made:
-        made.write("boot.yaml", """\
+        made.write(
+            "boot.yaml",
+            """\
             apiVersion: xene/v1
             kind: Workflow
             metadata: {name: boot}
@@ -175,10 +183,13 @@ def test_a_reboot_is_a_fault_that_is_counted_apart(tmp_path: Path) -> None:
                           run: |
                             echo "$XENE_ATTEMPT" >> tries
                             case $(wc -l < tries) in 1) exit 1;; 2) touch begun; sleep 300;; *) cat tries;; esac
-        """)
+        """,
+        )
         made.apply()
         run = fired(made, "boot/p")
-        until(lambda: list(agent_home(made).glob(f"*/host-1/runs/{run}/workspace/begun")), "the second try runs")
+        until(
+            lambda: list(agent_home(made).glob(f"*/host-1/runs/{run}/workspace/begun")), "the second try runs"
+        )
         kill_daemon(made)
         left = agent_home(made)
         end_steps(run)

@@ -41,11 +41,12 @@ spec:
     found:
       tasks:
         plan:
-          outputs: [shards, none]
+          outputs: [shards, none, object]
           steps:
             - name: s
               run: |
                 echo 'shards=["a b", 2, {"k": "v"}]' >> "$XENE_OUTPUT"; echo 'none=[]' >> "$XENE_OUTPUT"
+                echo 'object={}' >> "$XENE_OUTPUT"
         each:
           needs: [plan]
           matrix: {shard: "${{ fromJson(tasks.plan.outputs.shards) }}"}
@@ -61,7 +62,7 @@ spec:
         wrong:
           needs: [plan]
           continueOnError: true
-          matrix: {shard: "${{ tasks.plan.outputs.shards }}"}
+          matrix: {shard: "${{ fromJson(tasks.plan.outputs.object) }}"}
           steps: [{name: s, run: "true"}]
     limited:
       tasks:
@@ -74,7 +75,10 @@ spec:
                 mkdir -p now; touch "now/$N"; ls now | wc -l >> most
                 [ "$N" != 1 ] || until [ -e "now/2" ] || [ -e two ]; do sleep 0.02; done
                 touch two; rm "now/$N"
-        look: {needs: [t], outputs: [most], steps: [{name: s, run: 'echo "most=$(sort -n most | tail -1)" >> "$XENE_OUTPUT"'}]}
+        look:
+          needs: [t]
+          outputs: [most]
+          steps: [{name: s, run: 'echo "most=$(sort -n most | tail -1)" >> "$XENE_OUTPUT"'}]
     some-fail:
       tasks:
         t:
@@ -114,7 +118,9 @@ def ended(applied: Fleet) -> dict[str, Any]:
     return {run["pipeline"]: run for run in done.json}
 
 
-def test_instances_are_named_by_value_and_stand_beside_their_sum(applied: Fleet, ended: dict[str, Any]) -> None:
+def test_instances_are_named_by_value_and_stand_beside_their_sum(
+    applied: Fleet, ended: dict[str, Any]
+) -> None:
     run = ended["static"]
     names = ["test", "test[unit,true]", "test[unit,false]", "test[api,false]", "use"]
     assert list(run["tasks"]) == names

@@ -50,8 +50,12 @@ spec:
                 echo "$TOKEN"; echo "$KEY" >&2; printf '%s' "$TOKEN" | base64 -w 0; echo
                 printf 'a%s' "$TOKEN" | base64; printf 'ab%s' "$TOKEN" | base64 -w 0; echo
                 printf '%s' "$KEY" | base64; printf '%s\\n' "$KEY" | while read -r line; do echo "[$line]"; done
-                python3 -c 'import json, os, urllib.parse as u; t = os.environ["TOKEN"]; print(u.quote(t), json.dumps(t))'
-                python3 -c 'import json, os, urllib.parse as u; k = os.environ["KEY"]; print(u.quote(k), json.dumps(k))'
+                cat > say.py <<'EOF'
+                import json, os, urllib.parse
+                for name in ("TOKEN", "KEY"):
+                    print(urllib.parse.quote(os.environ[name]), json.dumps(os.environ[name]))
+                EOF
+                python3 say.py
                 env; echo the end
         traced: {steps: [{name: s, shell: bash, run: 'set -x; : "$TOKEN"; : "$LONG"; : "$KEY"'}]}
         slowly:
@@ -78,7 +82,9 @@ spec:
         misnamed: {continueOnError: true, steps: [{name: s, run: 'echo "a $LONG=x" >> "$XENE_OUTPUT"'}]}
         unclosed: {continueOnError: true, steps: [{name: s, run: 'echo "a<<$LONG" >> "$XENE_OUTPUT"'}]}
         undeclared: {continueOnError: true, steps: [{name: s, run: 'echo "$LONG=1" >> "$XENE_OUTPUT"'}]}
-        fails: {continueOnError: true, steps: [{name: s, run: 'echo "w=$TOKEN" >> "$XENE_OUTPUT"; cd "/none/$TOKEN"'}]}
+        fails:
+          continueOnError: true
+          steps: [{name: s, run: 'echo "w=$TOKEN" >> "$XENE_OUTPUT"; cd "/none/$TOKEN"'}]
         linked:
           continueOnError: true
           artifacts: {all: "out/**"}
@@ -188,7 +194,10 @@ def test_no_value_is_anywhere(made: Fleet) -> None:
 
 
 def test_a_secret_of_a_file_that_is_run_on_the_spot(made: Fleet, tmp_path: Path) -> None:
-    path = made.write("spot/one.yaml", FLOW.split("---\n")[0] + """\
+    path = made.write(
+        "spot/one.yaml",
+        FLOW.split("---\n")[0]
+        + """\
 ---
 apiVersion: xene/v1
 kind: Workflow
@@ -199,7 +208,8 @@ spec:
       secrets: {TOKEN: token}
       tasks:
         t: {steps: [{name: s, run: 'echo "it is $TOKEN"; [ "${#TOKEN}" -gt 20 ]'}]}
-""")
+""",
+    )
     done = made.xene("run", str(path))
     assert "it is ***" in done.out + done.err
     assert_clean([("spot", (done.out + done.err).encode())])
@@ -295,7 +305,9 @@ def test_files_and_commands_only_where_the_owner_of_the_host_allows_them(made: F
 
 
 def test_a_run_waits_for_its_secrets_when_its_daemon_was_killed(made: Fleet) -> None:
-    made.write("waits.yaml", """\
+    made.write(
+        "waits.yaml",
+        """\
         apiVersion: xene/v1
         kind: Workflow
         metadata: {name: waits}
@@ -313,7 +325,8 @@ def test_a_run_waits_for_its_secrets_when_its_daemon_was_killed(made: Fleet) -> 
                 then: {needs: [first], steps: [{name: s, run: 'echo "then $TOKEN"'}]}
               finally:
                 last: {steps: [{name: s, run: 'echo "last $TOKEN"'}]}
-    """)
+    """,
+    )
     made.apply()
     run = made.xene("run", "waits/p").out.strip()
     (begun,) = until(lambda: list(agent_home(made).rglob("begun")), "it runs")
@@ -329,7 +342,10 @@ def test_a_run_waits_for_its_secrets_when_its_daemon_was_killed(made: Fleet) -> 
     seen = made.get("run", run)
     assert seen["phase"] == "Running"
     assert "SecretUnavailable" in made.xene("why", f"run/{run}").out
-    until(lambda: made.xene("reconcile") and made.get("run", run)["tasks"]["first"]["phase"] == "Success", "it ends")
+    until(
+        lambda: made.xene("reconcile") and made.get("run", run)["tasks"]["first"]["phase"] == "Success",
+        "it ends",
+    )
     assert made.get("run", run)["tasks"]["then"]["phase"] == "NotExecuted"
     made.env["TEST_TOKEN"] = TOKEN
     made.xene("wait", run)
@@ -342,7 +358,9 @@ def test_a_run_waits_for_its_secrets_when_its_daemon_was_killed(made: Fleet) -> 
 
 
 def test_a_retry_gets_the_secrets_anew_and_says_when_it_cannot(made: Fleet) -> None:
-    made.write("twice.yaml", """\
+    made.write(
+        "twice.yaml",
+        """\
         apiVersion: xene/v1
         kind: Workflow
         metadata: {name: twice}
@@ -351,7 +369,8 @@ def test_a_retry_gets_the_secrets_anew_and_says_when_it_cannot(made: Fleet) -> N
             p:
               secrets: {TOKEN: token}
               tasks: {t: {steps: [{name: s, run: 'echo "$TOKEN" | wc -c >> n; [ "$(wc -l < n)" = 2 ]; cat n'}]}}
-    """)
+    """,
+    )
     made.apply()
     run = fired(made, "twice/p")
     del made.env["TEST_TOKEN"]

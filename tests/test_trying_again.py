@@ -96,10 +96,17 @@ spec:
           steps: [{{name: s, run: "trap '' TERM; while :; do sleep 0.05 || :; done"}}]
         polite:
           gracePeriod: 20s
-          steps: [{{name: s, timeout: 300ms, run: "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05 || :; done"}}]
+          steps:
+            - name: s
+              timeout: 300ms
+              run: trap 'echo bye; exit 0' TERM; while :; do sleep 0.05 || :; done
         own:
           gracePeriod: 20s
-          steps: [{{name: s, timeout: 300ms, gracePeriod: 200ms, run: "trap '' TERM; while :; do sleep 0.05 || :; done"}}]
+          steps:
+            - name: s
+              timeout: 300ms
+              gracePeriod: 200ms
+              run: trap '' TERM; while :; do sleep 0.05 || :; done
     paused:
       tasks:
         one:
@@ -142,7 +149,9 @@ def test_steps_and_tasks_are_tried_again(applied: Fleet) -> None:
 
 
 def test_logs_of_each_attempt_can_be_had(applied: Fleet) -> None:
-    applied.write("says.yaml", """\
+    applied.write(
+        "says.yaml",
+        """\
         apiVersion: xene/v1
         kind: Workflow
         metadata: {name: says}
@@ -156,7 +165,8 @@ def test_logs_of_each_attempt_can_be_had(applied: Fleet) -> None:
                       retry: {maxAttempts: 2, backoff: {initial: 10ms}}
                       run: |
                         echo "try $XENE_ATTEMPT"; [ "$XENE_ATTEMPT" = 2 ]
-    """)
+    """,
+    )
     applied.apply()
     run = applied.xene("run", "says/p", "--wait").out.strip()
     assert applied.xene("logs", run, "t/s", "--attempt", "1").out == "try 1\n"
@@ -288,12 +298,15 @@ def test_a_rerun_is_a_new_run_with_the_same_inputs(applied: Fleet) -> None:
 
 def test_a_retry_without_its_workspace_or_its_agent(tmp_path: Path) -> None:
     with fleet(tmp_path, "ssh", count=1) as made:
-        made.write("p.yaml", """\
+        made.write(
+            "p.yaml",
+            """\
             apiVersion: xene/v1
             kind: Workflow
             metadata: {name: w}
             spec: {pipelines: {p: {tasks: {t: {steps: [{name: s, run: 'echo x >> n; [ "$(wc -l < n)" = 2 ]'}]}}}}}
-        """)
+        """,
+        )
         made.apply()
         run = made.xene("run", "w/p", "--wait", code=1).out.strip()
         assert made.hosts is not None
@@ -316,14 +329,17 @@ def test_a_retry_without_its_workspace_or_its_agent(tmp_path: Path) -> None:
 
 def test_a_retry_of_a_run_whose_agent_is_no_more(tmp_path: Path) -> None:
     with fleet(tmp_path, "local", count=2) as made:
-        made.write("p.yaml", """\
+        made.write(
+            "p.yaml",
+            """\
             apiVersion: xene/v1
             kind: Workflow
             metadata: {name: w}
             spec:
               pipelines:
                 p: {placement: {agent: host-1}, tasks: {t: {steps: [{name: s, run: exit 1}]}}}
-        """)
+        """,
+        )
         made.apply()
         run = made.xene("run", "w/p", "--wait", code=1).out.strip()
         path = made.repository / "agents.yaml"

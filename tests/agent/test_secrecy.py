@@ -58,7 +58,14 @@ def test_outputs_are_not_told_before_they_can_be_looked_through(home: str) -> No
     with probing(home) as probe:
         run = secret(
             probe,
-            {"tasks": {"t": {"outputs": ["w"], "steps": [{"name": "s", "run": WAITS + 'echo "w=$TOKEN" >> "$XENE_OUTPUT"'}]}}},
+            {
+                "tasks": {
+                    "t": {
+                        "outputs": ["w"],
+                        "steps": [{"name": "s", "run": WAITS + 'echo "w=$TOKEN" >> "$XENE_OUTPUT"'}],
+                    }
+                }
+            },
         )
         begun(probe, run)
         kill_daemon(probe)
@@ -141,7 +148,10 @@ def test_a_step_that_waits_for_secrets_has_its_timeout_all_the_same(home: str) -
 def test_newer_code_takes_over_with_the_secrets(home: str) -> None:
     with probing(home) as probe:
         lay(home, probe.hello["version"], "f" * 64)
-        steps = [{"name": "s", "run": WAITS + 'echo "still $TOKEN"'}, {"name": "next", "run": 'echo "next $TOKEN"'}]
+        steps = [
+            {"name": "s", "run": WAITS + 'echo "still $TOKEN"'},
+            {"name": "next", "run": 'echo "next $TOKEN"'},
+        ]
         run = secret(probe, {"tasks": {"t": {"steps": steps}}})
         begun(probe, run)
         newer = turn_to(probe, "f" * 64)
