@@ -133,6 +133,8 @@ def test_instances_are_named_by_value_and_stand_beside_their_sum(
     assert applied.xene("logs", run["id"], "test[unit,true]/s").out == "test[unit,true] runs unit true\n"
     whole = applied.xene("logs", run["id"], "test").out
     assert all(f"runs {each}" in whole for each in ("unit true", "unit false", "api false"))
+    steps = applied.xene("logs", run["id"], "test/s").out
+    assert "test[api,false]/s | test[api,false] runs api false\n" in steps and steps.count("\n") == 3
     assert "test[unit,true]" in applied.xene("logs", run["id"], "test[unit,tru]", code=4).err
     shown = applied.xene("describe", "run", run["id"]).out
     assert "test[unit,true]" in shown
