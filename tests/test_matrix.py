@@ -192,6 +192,42 @@ def test_fail_fast_of_a_matrix_ends_its_other_instances_alone(ended: dict[str, A
     assert (ended["fast"]["phase"], ended["fast"]["reason"]) == ("Error", "StepFailed")
 
 
+LARGE = """\
+apiVersion: xene/v1
+kind: Workflow
+metadata: {name: large}
+spec:
+  pipelines:
+    p:
+      tasks:
+        each:
+          matrix: {n: [1, 2, 3]}
+          outputs: [o]
+          steps: [{name: s, shell: python, run: SAY}]
+        steps:
+          outputs: [a, b]
+          steps: [{name: a, shell: python, run: SAY-A}, {name: b, shell: python, run: SAY-B}]
+        near: {outputs: [o], steps: [{name: s, shell: python, run: NEAR}]}
+"""
+
+
+def test_outputs_that_are_too_large_together_are_an_error_that_is_told(applied: Fleet) -> None:
+    def said(name: str, text: str) -> str:
+        return f"'import os; open(os.environ[\"XENE_OUTPUT\"], \"w\").write(\"{name}=\" + {text} + \"\\n\")'"
+
+    text = LARGE.replace("SAY-A", said("a", '"x" * 600000')).replace("SAY-B", said("b", '"x" * 600000'))
+    text = text.replace("SAY", said("o", '"x" * 600000')).replace("NEAR", said("o", "chr(1) * 1040000"))
+    applied.write("large.yaml", text)
+    applied.apply()
+    (run,) = applied.xene("run", "large/p", "--wait", "-o", "json", code=1).json
+    reasons = {name: task["reason"] or task["phase"] for name, task in run["tasks"].items()}
+    assert reasons == {
+        "each": "OutputInvalid", **{f"each[{n}]": "Success" for n in (1, 2, 3)},
+        "steps": "OutputInvalid", "near": "Success",
+    }  # fmt: skip
+    assert len(run["tasks"]["near"]["outputs"]["o"]) == 1040000
+
+
 def test_a_file_runs_with_a_matrix_too(applied: Fleet) -> None:
     path = str(applied.repository / "matrices.yaml")
     (run,) = applied.xene("run", f"{path}:found", "-q", "-o", "json").json

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Dict
+from typing import Any, Callable, Dict, Mapping, Optional
 
 MAX_BYTES = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+def size(outputs: Mapping[str, Any]) -> int:
+    """Bytes of a task's outputs as UTF-8: names and texts, or lists of them in the sum of a matrix."""
+    texts = [text for value in outputs.values() for text in (value if isinstance(value, list) else [value])]
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in [*outputs, *texts])
+
+
+def too_large(outputs: Mapping[str, Any]) -> Optional[str]:
+    """Why a task may not publish these; None where it may. One event must hold them all."""
+    found = size(outputs)
+    if found <= MAX_BYTES:
+        return None
+    return f"its outputs have {found} bytes, more than {MAX_BYTES}: write large things to files"
 
 
 def parse_outputs(data: bytes, shown: Callable[[str], str] = str) -> Dict[str, str]:
