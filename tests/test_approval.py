@@ -146,6 +146,47 @@ def test_a_rejection_ends_the_run_in_error_and_satisfies_nothing(applied: Fleet)
     assert applied.get("run", run)["tasks"]["build"]["attempt"] == 1
 
 
+GATES = """\
+apiVersion: xene/v1
+kind: Workflow
+metadata: {name: gates}
+spec:
+  pipelines:
+    p:
+      concurrencyPolicy: Allow
+      tasks:
+        never: {when: "1 == 2", approval: {message: "Never?"}, steps: [{name: s, run: "true"}]}
+        bad: {steps: [{name: s, run: exit 1}]}
+        omitted: {needs: [bad], approval: {message: "Never?"}, steps: [{name: s, run: "true"}]}
+        each:
+          approval: {message: "All?"}
+          matrix: {n: [1, 2]}
+          steps: [{name: s, run: "true"}]
+        other: {approval: {message: "Other?"}, steps: [{name: s, run: "true"}]}
+        after: {needs: [each, other], join: any, steps: [{name: s, run: "true"}]}
+"""
+
+
+def test_an_approval_comes_after_conditions_and_before_instances(applied: Fleet) -> None:
+    applied.write("gates.yaml", GATES)
+    applied.apply()
+    run = asking(applied, "gates/p", task="each")
+    seen = reasons(applied.get("run", run))
+    assert seen["never"] == "Skipped" and seen["omitted"] == "Omitted"
+    assert seen["each"] == seen["other"] == "WaitingForApproval"
+    applied.xene("approve", run, "each")
+
+    def goes_on() -> bool:
+        applied.xene("reconcile")
+        return reasons(applied.get("run", run))["after"] == "Success"
+
+    until(goes_on, "it goes on")
+    seen = reasons(applied.get("run", run))
+    assert seen["each[1]"] == seen["each[2]"] == "Success" and seen["other"] == "WaitingForApproval"
+    applied.xene("kill", run)
+    assert applied.get("run", run)["reason"] == "Killed"
+
+
 def test_nobody_answers_in_time(applied: Fleet) -> None:
     (run,) = applied.xene("run", "ask/expires", "--wait", "-o", "json", code=1).json
     assert (run["phase"], run["reason"]) == ("Error", "Rejected")
@@ -227,6 +268,11 @@ def test_forbid(applied: Fleet, tmp_path: Path) -> None:
     done = applied.xene("run", target, "-p", f"go={go}", code=7)
     assert first in done.err and done.out == ""
     applied.xene("rerun", first, code=7)
+    applied.xene("cancel", first)
+    second = fired(applied, target, go)
+    until(lambda: is_running(applied, second), "another one runs")
+    assert second in applied.xene("retry", first, code=7).err
+    first = second
     go.touch()
     applied.xene("wait", first)
     applied.xene("run", target, "-p", f"go={go}", "--wait")

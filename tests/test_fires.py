@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,55 +201,6 @@ def test_control_is_killed_between_two_pipelines(applied: Fleet, tmp_path: Path)
 
     until(followed, "reconcile goes on")
     assert len(of_fire(applied, fire)) == 2
-
-
-def test_every_point_at_which_control_may_die_between_two_pipelines(tmp_path: Path) -> None:
-    """The commit that makes the run that follows: killed before and after it, there is one run in the end."""
-    with fleet(tmp_path, "local", count=1) as made:
-        made.write(
-            "two.yaml",
-            """\
-            apiVersion: xene/v1
-            kind: Workflow
-            metadata: {name: two}
-            spec:
-              pipelines:
-                one: {tasks: {t: {steps: [{name: s, run: "true"}]}}}
-                next: {needs: [one], tasks: {t: {steps: [{name: s, run: "true"}]}}}
-        """,
-        )
-        made.apply()
-        listing = tmp_path / "points"
-        dying(made, "--list", str(listing), "--", "run", "two", "--wait")
-        passed = [
-            line for line in listing.read_text().split("\n") if "commit@control.passes._pass_once" in line
-        ]
-        assert len(passed) >= 4
-        for point in passed:
-            dying(made, point, "--", "run", "two", "--wait")
-        made.xene("reconcile")
-
-        def settled() -> bool:
-            made.xene("reconcile")
-            runs = made.get("runs")
-            fires = {run["fire"] for run in runs}
-            done = all(run["phase"] == "Success" for run in runs)
-            return done and all(set(of_fire(made, fire)) == {"one", "next"} for fire in fires)
-
-        until(settled, "every fire is complete")
-        runs = made.get("runs")
-        assert len(runs) == 2 * len({run["fire"] for run in runs})
-
-
-def dying(made: Fleet, *words: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "tests.dying", *words],
-        env={**os.environ, "XENE_HOME": str(made.home), "NO_COLOR": "1"},
-        cwd=Path(__file__).parent.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=60,
-    )
 
 
 def test_a_cancelled_run_lets_nothing_follow(applied: Fleet) -> None:

@@ -213,7 +213,7 @@ spec:
 
 def test_outputs_that_are_too_large_together_are_an_error_that_is_told(applied: Fleet) -> None:
     def said(name: str, text: str) -> str:
-        return f"'import os; open(os.environ[\"XENE_OUTPUT\"], \"w\").write(\"{name}=\" + {text} + \"\\n\")'"
+        return f'\'import os; open(os.environ["XENE_OUTPUT"], "w").write("{name}=" + {text} + "\\n")\''
 
     text = LARGE.replace("SAY-A", said("a", '"x" * 600000')).replace("SAY-B", said("b", '"x" * 600000'))
     text = text.replace("SAY", said("o", '"x" * 600000')).replace("NEAR", said("o", "chr(1) * 1040000"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from typing import Any
+from typing import Any, Mapping
 
 from xene.control import safe
 from xene.control.drive import drive
@@ -13,7 +14,8 @@ from xene.control.sessions import Open, open_channel
 from xene.control.taken import HeardOut, Taken
 from xene.errors import Conflict, NotFound
 from xene.model import phases
-from xene.store import db, views, wishes
+from xene.model.workflow import FORBID
+from xene.store import db, objects, runs, views, wishes
 from xene.store.db import State
 
 
@@ -35,6 +37,7 @@ def retry(place: Place, run: str, *, start: str | None = None, open: Open = open
         _refuse_task(before, start)
         with state.transaction() as conn:
             _refuse(run, start, wishes.look_at_retry(conn, run))
+            _refuse_second(conn, before)
             wishes.retry(conn, time.time(), run, attempt, start)
     taken = Taken(run, before["agent"], "the retry", lambda state: _attempt(state, run) >= attempt)
     drive(place, taken, open=open)
@@ -71,6 +74,17 @@ def _refuse(run: str, start: str | None, found: wishes.Retry) -> None:
             f"the workspace of run {run} is no longer on its agent, so it cannot go on there",
             hint=f"xene rerun {run} starts a new run with the same inputs",
         )
+
+
+def _refuse_second(conn: sqlite3.Connection, run: Mapping[str, Any]) -> None:
+    """With the policy Forbid an ended run is not tried again while another one goes on. Raises Conflict."""
+    if runs.policy_of(objects.read_revision(conn, run["revision"])) == FORBID:
+        other = runs.has_open(conn, run["workflow"], run["pipeline"])
+        if other is not None:
+            raise Conflict(
+                f"run {other} has not ended, and the concurrencyPolicy of its pipeline is Forbid",
+                hint=f"xene wait {other}; or xene cancel {other}",
+            )
 
 
 def rerun(
