@@ -75,9 +75,9 @@ def _completed(run: RunProgress, task: TaskProgress, now: Clock) -> List[Event]:
     if missing is not None:
         message = f"'{missing}' is declared but no step wrote it"
         return _attempt_failed(run, task, now, phases.OUTPUT_MISSING, message)
-    message = too_large(task.outputs)
-    if message is not None:
-        return _attempt_failed(run, task, now, phases.OUTPUT_INVALID, message)
+    large = too_large(task.outputs)
+    if large is not None:
+        return _attempt_failed(run, task, now, phases.OUTPUT_INVALID, large)
     return [task_end(run, task, now, phases.SUCCESS, outputs=task.outputs, artifacts=task.artifacts)]
 
 
