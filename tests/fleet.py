@@ -80,6 +80,24 @@ class Fleet:
         assert code is None or done.code == code, f"{words} -> {done.code}, not {code}\n{err}\n{out}"
         return done
 
+    def dying(self, *words: str) -> None:
+        """A command through `tests.dying`: `POINT -- WORDS`, or `--list FILE -- WORDS`."""
+        subprocess.run(
+            [*self.within, sys.executable, "-m", "tests.dying", *words],
+            env={**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env},
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=DEADLINE,
+        )
+
+    def points(self, *words: str) -> list[str]:
+        """Every point at which this command writes or sends, while it is carried out."""
+        listing = self.root / "points"
+        listing.unlink(missing_ok=True)
+        self.dying("--list", str(listing), "--", *words)
+        return listing.read_text().splitlines()
+
     def get(self, *words: str) -> Any:
         return self.xene("get", *words, "-o", "json").json
 

@@ -19,7 +19,7 @@ from xene.agent.vault import Vault
 from xene.engine.mask import Needles
 
 ROOT = Path(__file__).resolve().parents[2]
-VALUE = "correct-horse-battery"
+VALUE = "correct-horse-in-a-mask"  # its own: it is looked for in what all processes of the machine show
 # The parent hears the value on stdin, starts a masker, then a step that writes until it is told to go on.
 PARENT = """\
 import os, subprocess, sys

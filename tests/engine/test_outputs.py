@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xene.engine.outputs import MAX_BYTES, parse_outputs
+from xene.engine.outputs import MAX_BYTES, parse_outputs, too_large
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,9 @@ def test_any_value_survives_a_block(values: dict[str, str]) -> None:
     assert parse_outputs(text.encode("utf-8", "replace")) == {
         name: value.encode("utf-8", "replace").decode() for name, value in values.items()
     }
+
+
+def test_the_outputs_of_a_task_have_a_limit_together() -> None:
+    assert too_large({"a": "x" * (MAX_BYTES - 2), "b": ""}) is None
+    assert too_large({"a": "x" * (MAX_BYTES - 1), "b": ""}) is not None
+    assert too_large({"a": ["ä" * (MAX_BYTES // 4)] * 3}) is not None

@@ -52,6 +52,8 @@ class Attempts:
         self._run_of, self._directory, self._is_leaving = run_of, directory, is_leaving
         self._record, self._touch, self._clock = record, touch, clock
         self._delayed: Dict[Tuple[str, int], float] = {}  # those that found no room, and when to try again
+        # Those that wait for their run's secrets: to be begun (None), or to have what they left looked through.
+        self._locked: Dict[Tuple[str, int], Optional[End]] = {}
 
     def tick(self, now: float) -> None:
         """Timeouts and stops that are due, and what may be tried again. `now` is CLOCK_BOOTTIME."""
@@ -60,11 +62,23 @@ class Attempts:
             if now >= at:
                 del self._delayed[key]
                 self.begin(self._run_of(key[0]), key[1])
+        for key, late in self._late_starts().items():
+            if now >= late:
+                self._let_go(key)
+
+    def _late_starts(self) -> Dict[Tuple[str, int], float]:
+        """Until when those that are still to be begun may wait for secrets."""
+        found = {
+            key: self._run_of(key[0]).by_seq[key[1]][1] for key, end in self._locked.items() if end is None
+        }
+        lates = {key: _deadline(step) for key, step in found.items()}
+        return {key: late for key, late in lates.items() if late is not None}
 
     def times(self) -> List[float]:
         """When `tick` has something to do."""
         step = self.steps.next_at()
-        return [*self._delayed.values(), *(() if step is None else (step,))]
+        late = self._late_starts().values() if self._locked else ()
+        return [*self._delayed.values(), *late, *(() if step is None else (step,))]
 
     def begin(self, run: RunProgress, seq: int) -> None:
         """Start the process of an attempt whose intent is durable; or record at once why it cannot be."""
@@ -75,6 +89,9 @@ class Attempts:
             return self._step_ended(End(key, None, task.stop[0], f"{task.stop[1]} before it was started"))
         if late is not None and self._clock().up >= late:
             return self._step_ended(End(key, TIMEOUT_CODE, phases.TIMEOUT, "timed out before it was started"))
+        if self._secrecy.lacks(run):  # an earlier daemon had them, and died before it started the process
+            self._locked[key] = None
+            return None
         if self._is_leaving(run.order.id):  # a run that is tried again, while what was left of it goes
             return self._delay(key, "what an earlier daemon left of it goes first")
         try:
@@ -114,7 +131,13 @@ class Attempts:
         result = Result(end.reason, end.message)
         if end.reason is None or step.internal:
             contained = context_of(run, task).container is not None
-            result = result_of(step, self._directory(run.order.id), contained, result)
+            shown = self._secrecy.shown(run)
+            result = result_of(step, self._directory(run.order.id), contained, result, shown)
+        if self._secrecy.lacks(run) and (result.outputs or result.reason != end.reason):
+            if task.stop is None:
+                self._locked[end.key] = end
+                return
+            result = Result(*task.stop)
         result = self._secrecy.cleared(run, result)
         self._record(
             events.step_ended(
@@ -137,12 +160,23 @@ class Attempts:
         """The step of a task, if one runs or waits for room, is stopped for the reason that is on record."""
         step = task.running_step
         if step is None or task.stop is None:
-            return
+            return None
         key = (run.order.id, step.seq)
+        if key in self._locked:
+            return self._let_go(key)
         if key in self._delayed:
             self._delayed[key] = 0.0
         grace = 0.0 if run.kill_asked else None
-        self.steps.stop(key, *task.stop, self._clock().up, grace)
+        return self.steps.stop(key, *task.stop, self._clock().up, grace)
+
+    def unlocked(self, run: str) -> None:
+        """The secrets of a run are here: what waited for them goes on."""
+        for key in [key for key in self._locked if key[0] == run]:
+            self._let_go(key)
+
+    def _let_go(self, key: Tuple[str, int]) -> None:
+        end = self._locked.pop(key)
+        return self.begin(self._run_of(key[0]), key[1]) if end is None else self._step_ended(end)
 
     def hasten(self, run: str, now: float) -> None:
         """Kill at once what of a run is being stopped."""

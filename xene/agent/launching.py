@@ -73,7 +73,8 @@ class Launching:
         env = {name: self._user_env[name] for name in INHERITED if name in self._user_env}
         env["XENE_RUN"] = run.order.id
         arguments = [sys.executable, "-I", "-S", self._code, "artifacts", path]
-        return Launch(base, log, home.workspace, arguments, env)
+        launch = Launch(base, log, home.workspace, arguments, env)
+        return launch._replace(output=self._secrecy.output(run, log))  # names of files are the steps'
 
 
 def _lay(run: RunProgress, task: TaskProgress, home: RunDirectory, incoming: str) -> Dict[str, object]:

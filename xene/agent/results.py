@@ -5,8 +5,10 @@ Called by `work` when the process of a step has ended. It reads files that a ste
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import Any, Dict, List, NamedTuple, Optional
+import os
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional
 
 from xene.agent.workspace import RunDirectory, read_output
 from xene.engine.outputs import MAX_BYTES, parse_outputs
@@ -23,15 +25,29 @@ class Result(NamedTuple):
     artifacts: Optional[List[Any]] = None
 
 
-def result_of(step: StepProgress, home: RunDirectory, contained: bool, found: Result) -> Result:
-    """What the newest attempt of a step has left, where its process has ended as `found`."""
+def result_of(
+    step: StepProgress, home: RunDirectory, contained: bool, found: Result, shown: Callable[[str], str]
+) -> Result:
+    """What the newest attempt of a step has left, where its process has ended as `found`.
+
+    `shown` masks what is quoted of it.
+    """
     if step.internal:
         return _of_artifacts(home.base(step.seq) + ".result", found)
     try:
         data = read_output(home.places(step.seq, contained).output, MAX_BYTES)
-        return Result(None, None, None if data is None else parse_outputs(data))
+        return Result(None, None, None if data is None else parse_outputs(data, shown))
     except (OSError, ValueError) as error:
         return Result(phases.OUTPUT_INVALID, str(error))
+
+
+def discard(home: RunDirectory, seqs: Iterable[int]) -> None:
+    """Remove what attempts have left, of a run that has ended and was given secrets: they may stand there."""
+    for seq in seqs:
+        outputs = [home.places(seq, contained).output for contained in (False, True)]
+        for path in [*outputs, home.base(seq) + ".result"]:
+            with contextlib.suppress(OSError):  # it goes with the run, in the end
+                os.unlink(path)
 
 
 def _of_artifacts(path: str, found: Result) -> Result:

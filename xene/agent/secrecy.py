@@ -6,7 +6,7 @@ log; outputs that hold a secret are an error, messages are masked.
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional
+from typing import Callable, Dict, Mapping, Optional
 
 from xene.agent.results import Result
 from xene.agent.vault import Vault
@@ -44,6 +44,10 @@ class Secrecy:
         from xene.agent import masker
 
         return masker.start(self.vault.needles(run.order.id), log)[1]
+
+    def shown(self, run: RunProgress) -> Callable[[str], str]:
+        """Masks what is quoted of a run's steps."""
+        return self.vault.needles(run.order.id).mask_text if self.environment(run) else str
 
     def cleared(self, run: RunProgress, result: Result) -> Result:
         """The result of a step, as it may be told."""

@@ -16,6 +16,7 @@ from xene.agent.home import Home, lay
 from xene.agent.launching import Launching
 from xene.agent.ledger import Ledger
 from xene.agent.process import WRAPPER
+from xene.agent.results import discard
 from xene.agent.rooms import Rooms, client_env
 from xene.agent.secrecy import LOST, Secrecy
 from xene.agent.spares import Spares
@@ -90,17 +91,26 @@ class Work:
         self._touched[run] = None
 
     def decide(self) -> None:
-        """Record what follows from what happened; the acts of it wait for `act`."""
-        for name in self._ledger.admissible() if self._ledger.queue else ():
-            paused = self._ledger.runs[name].paused
-            begin = events.run_resumed if paused else events.run_started
-            self._record(begin(self._clock(), name))
-            self.touch(name)
+        """Record what follows from what happened; the acts of it wait for `act`.
+
+        A run that comes to wait for approvals alone, or whose approval has expired, changes who may start.
+        """
+        self._admit()
         while self._touched:
             name, _ = self._touched.popitem()
             run = self._ledger.runs.get(name)
             if run is not None:
                 self._decide_run(run)
+            if not self._touched:
+                self._admit()
+
+    def _admit(self) -> None:
+        """Start the queued runs for which there is room, and let those go on that were paused."""
+        for name in self._ledger.admissible() if self._ledger.queue else ():
+            paused = self._ledger.runs[name].paused
+            begin = events.run_resumed if paused else events.run_started
+            self._record(begin(self._clock(), name))
+            self.touch(name)
 
     def _decide_run(self, run: RunProgress) -> None:
         now = self._clock()
@@ -216,6 +226,8 @@ class Work:
         if not self.secrecy.is_told(run, self._logs(run)):
             self._due[run.order.id] = self._clock().up + TOLD_PAUSE
             return
+        if run.pipeline.secrets:
+            discard(self.directory(run.order.id), run.by_seq)
         self.secrecy.vault.forget(run.order.id)
         self._recovered.pop(run.order.id, None)
         self._record(ending(run, self._clock()))
@@ -240,6 +252,7 @@ class Work:
         self.secrecy.keep(run.order.id, values)
         if run.held is not None and not self.secrecy.lacks(run):
             self._record(events.run_freed(self._clock().at, run.order.id))
+            self._attempts.unlocked(run.order.id)
         self.touch(run.order.id)
 
     # -- removal

@@ -63,7 +63,8 @@ def logs(
     task, step = chosen(row, part)
     check_attempt(row, attempt)
     recent = recent_steps(row, options.instant(since, "--since"))
-    out = ToStdout(prefixed=step is None, color=call.color(), live=follow)
+    several = step is None or len(steps_of(row, task)) > 1
+    out = ToStdout(prefixed=several, color=call.color(), live=follow)
 
     def emit(source: tuple[str, str, str, int], data: bytes) -> None:
         notices.end()  # what the step says is what the user waits for
@@ -89,10 +90,15 @@ def chosen(row: Row, part: str | None) -> tuple[str | None, str | None]:
     task, slash, step = part.partition("/")
     _check(task, row["tasks"], f"run {row['id']} has no task {task}")
     if slash:
-        _check(
-            step, [each["name"] for each in row["tasks"][task]["steps"]], f"task {task} has no step {step}"
-        )
+        known = dict.fromkeys(name for names in steps_of(row, task) for name in names)
+        _check(step, list(known), f"task {task} has no step {step}")
     return task, step if slash else None
+
+
+def steps_of(row: Row, task: str | None) -> list[list[str]]:
+    """The names of the steps of a task; of one with a matrix those of each of its instances."""
+    found = [view for name, view in row["tasks"].items() if name == task or name.startswith(f"{task}[")]
+    return [[step["name"] for step in view["steps"]] for view in found if view["steps"]]
 
 
 def _check(name: str, known: Any, message: str) -> None:

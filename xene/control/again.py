@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from typing import Any
+from typing import Any, Mapping
 
+from xene.control import safe
 from xene.control.drive import drive
 from xene.control.fire import Fired, HandedOver, repeat
 from xene.control.place import Place
@@ -12,7 +14,8 @@ from xene.control.sessions import Open, open_channel
 from xene.control.taken import HeardOut, Taken
 from xene.errors import Conflict, NotFound
 from xene.model import phases
-from xene.store import db, views, wishes
+from xene.model.workflow import FORBID
+from xene.store import db, objects, runs, views, wishes
 from xene.store.db import State
 
 
@@ -34,6 +37,7 @@ def retry(place: Place, run: str, *, start: str | None = None, open: Open = open
         _refuse_task(before, start)
         with state.transaction() as conn:
             _refuse(run, start, wishes.look_at_retry(conn, run))
+            _refuse_second(conn, before)
             wishes.retry(conn, time.time(), run, attempt, start)
     taken = Taken(run, before["agent"], "the retry", lambda state: _attempt(state, run) >= attempt)
     drive(place, taken, open=open)
@@ -60,15 +64,27 @@ def _refuse(run: str, start: str | None, found: wishes.Retry) -> None:
     if not found.ended:
         raise Conflict(f"run {run} has not ended: it is {found.phase}", hint=f"xene wait {run}")
     if found.phase == phases.SUCCESS and start is None:
+        kept = f"xene retry {run} --from TASK repeats that and all after it" if found.kept else ""
         raise Conflict(
             f"run {run} ended in Success, so there is nothing to repeat",
-            hint=f"xene retry {run} --from TASK, while its workspace is kept; or xene rerun {run}",
+            hint=kept or f"xene rerun {run} starts a new run with the same inputs",
         )
     if not found.kept:
         raise Conflict(
             f"the workspace of run {run} is no longer on its agent, so it cannot go on there",
             hint=f"xene rerun {run} starts a new run with the same inputs",
         )
+
+
+def _refuse_second(conn: sqlite3.Connection, run: Mapping[str, Any]) -> None:
+    """With the policy Forbid an ended run is not tried again while another one goes on. Raises Conflict."""
+    if runs.policy_of(objects.read_revision(conn, run["revision"])) == FORBID:
+        other = runs.has_open(conn, run["workflow"], run["pipeline"])
+        if other is not None:
+            raise Conflict(
+                f"run {other} has not ended, and the concurrencyPolicy of its pipeline is Forbid",
+                hint=f"xene wait {other}; or xene cancel {other}",
+            )
 
 
 def rerun(
@@ -81,7 +97,10 @@ def rerun(
     with db.open_state(place.state, create=False) as state:
         if not state.exists:
             raise NotFound(f"there is no run {run}", hint="xene get runs")
-        fired, where = repeat(state, views.run(state, run), latest=latest)
+        before = views.run(state, run)
+        with state.snapshot() as conn:
+            safe.refuse_open_file(place.home, conn, before["workflow"], before["pipeline"])
+        fired, where = repeat(state, before, latest=latest)
     if not hand_over:
         return fired
     wish = HandedOver(fired.runs, where)

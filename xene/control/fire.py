@@ -8,7 +8,7 @@ import sqlite3
 import time
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
-from xene.control import bringing, supplies
+from xene.control import bringing, safe, supplies
 from xene.control.drive import Wish, drive, needed
 from xene.control.passes import Control, is_away
 from xene.control.place import Place
@@ -86,12 +86,15 @@ def fire(
 
     Without `hand_over` the runs are only stored: whoever follows them drives them. `artifacts_from` is a run (any
     way to name one) whose artifacts take the place of those that the pipeline's connectors want. Raises NotFound,
-    Usage (bad params), Conflict (artifacts of a run that has not ended), Unplaceable; then there is no run.
+    Usage (bad params), NotTrusted (an open `secrets.env`), Conflict (artifacts of a run that has not ended),
+    Unplaceable; then there is no run.
     """
     with db.open_state(place.state, create=False) as state:
         workflow, only = resolve_target(state, target)
         if _missing(state, workflow, only):
             drive(place, Told(), open=open)  # perhaps an agent is there by now
+        with state.snapshot() as conn:
+            safe.refuse_open_file(place.home, conn, workflow, only)
         source = bringing.bring(place, state, artifacts_from, open=open) if artifacts_from else None
         fired, where = store(state, workflow, only, given, source)
     away: Mapping[str, str] = {}

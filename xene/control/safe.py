@@ -5,6 +5,7 @@ Called by a pass before its transaction: a password manager may take its time, a
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from typing import Iterable, Mapping
 
@@ -14,8 +15,9 @@ from xene.errors import XeneError
 from xene.model.codec import secret_from_json
 from xene.model.secret import Secret
 from xene.plan.orders import Unlock
-from xene.secrets.sources import Sources
-from xene.store import objects, runs
+from xene.secrets import private
+from xene.secrets.sources import ENV_FILE, Sources
+from xene.store import objects, pipelines, runs
 
 
 class Safe:
@@ -45,6 +47,18 @@ def look(home: str, conn: sqlite3.Connection, links: Mapping[str, Link]) -> Safe
             except XeneError as error:
                 safe.missing[row.id] = f"{error.message}; {error.hint}" if error.hint else error.message
     return safe
+
+
+def refuse_open_file(home: str, conn: sqlite3.Connection, workflow: str, only: str | None) -> None:
+    """Before a fire: `secrets.env` must not be readable for others where a pipeline needs it. Raises NotTrusted.
+
+    A pass that meets such a file later can only end the run.
+    """
+    rows = [row for row in pipelines.of_workflow(conn, workflow) if only in (None, row.name)]
+    specs = [objects.read_revision(conn, row.revision)["pipeline"] for row in rows]
+    names = {name for spec in specs for name in spec.get("secrets", {}).values()}
+    if any(each.env and each.env not in os.environ for each in _known(conn, names).values()):
+        private.read(os.path.join(home, ENV_FILE))
 
 
 def values_of(source: Sources, wanted: Mapping[str, str], known: Mapping[str, Secret]) -> dict[str, str]:

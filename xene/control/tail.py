@@ -33,7 +33,10 @@ AGAIN = 0.2  # seconds until a run that its agent did not know yet is asked for 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which logs of a run; `lines`: only the last so many of each file."""
+    """Which logs of a run; `lines`: only the last so many of each file.
+
+    A task with a matrix stands for all its instances, `TASK[...]`.
+    """
 
     task: str | None = None
     step: str | None = None
@@ -41,7 +44,8 @@ class Choice:
     lines: int | None = None
 
     def takes(self, task: str, step: str, attempt: int) -> bool:
-        return self.task in (None, task) and self.step in (None, step) and self.attempt in (None, attempt)
+        mine = self.task in (None, task, task.partition("[")[0])
+        return mine and self.step in (None, step) and self.attempt in (None, attempt)
 
 
 @dataclass

@@ -42,6 +42,9 @@ def carry_out(
     for lost in decisions.end:
         runs.end(conn, now, lost.run, lost.reason, lost.message, log="gone")
         runs.archived(conn, lost.run, "gone", NEVER_STARTED)
+    for each in seen.runs:
+        if each.missing and each.known and not each.ended:
+            runs.still_lacks(conn, now, each.id, each.missing)
     for run in decisions.forget:
         runs.released(conn, run)
     confirmed = {(held.agent, held.key): held.observed for held in seen.held} if decisions.orders else {}

@@ -12,6 +12,7 @@ from typing import List, Optional, Tuple
 
 from xene.engine.clock import Clock, passed
 from xene.engine.gates import START, WAIT, Refusal, judge
+from xene.engine.outputs import too_large
 from xene.engine.progress import RunProgress, TaskProgress
 from xene.engine.within import next_in_task, start_task, task_end
 from xene.model import events, phases
@@ -151,6 +152,9 @@ def _sum_end(run: RunProgress, task: TaskProgress, now: Clock) -> Event:
     bad = [child for child in children if child.phase != phases.SUCCESS]
     if not bad:
         outputs = {name: [child.published[name] for child in children] for name in task.spec.outputs}
+        message = too_large(outputs)
+        if message is not None:
+            return task_end(run, task, now, phases.ERROR, phases.OUTPUT_INVALID, message)
         artifacts = [each for child in children for each in child.artifacts]
         return task_end(run, task, now, phases.SUCCESS, outputs=outputs, artifacts=artifacts)
     failed = [child for child in bad if child.outcome == "error"]

@@ -6,6 +6,7 @@ from typing import Any, List, Mapping, Optional
 
 from xene.engine import retries
 from xene.engine.clock import Clock, passed
+from xene.engine.outputs import too_large
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
 from xene.model import events, phases
 from xene.model.events import Event
@@ -74,6 +75,9 @@ def _completed(run: RunProgress, task: TaskProgress, now: Clock) -> List[Event]:
     if missing is not None:
         message = f"'{missing}' is declared but no step wrote it"
         return _attempt_failed(run, task, now, phases.OUTPUT_MISSING, message)
+    large = too_large(task.outputs)
+    if large is not None:
+        return _attempt_failed(run, task, now, phases.OUTPUT_INVALID, large)
     return [task_end(run, task, now, phases.SUCCESS, outputs=task.outputs, artifacts=task.artifacts)]
 
 

@@ -69,7 +69,7 @@ def _under_way(view: Json, _agent: Json | None, _pipeline: Json | None) -> Itera
             yield f"  xene approve {view['id']} {name}; or xene reject {view['id']} {name}"
     for name, task in _some(tasks, phases.RUNNING):
         if task["reason"] == phases.WAITING_FOR_RETRY:
-            yield f"task {name} is tried again soon" + _colon(task["message"])
+            yield f"task {name} waits for its next try, WaitingForRetry" + _colon(task["message"])
             continue
         steps = [step["name"] for step in task["steps"] if step["phase"] == phases.RUNNING]
         yield f"task {name} is running" + (f", at step {steps[0]}" if steps else "")

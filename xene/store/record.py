@@ -11,12 +11,12 @@ import re
 import sqlite3
 from typing import Any, Callable, Iterable, Mapping
 
+from xene.engine.outputs import too_large
 from xene.model import phases
 from xene.model.ids import is_task_name
 from xene.model.workflow import MATRIX_MOST
 from xene.store import agents, artifacts, events, fires, tasks
 
-OUTPUTS_MAX = 1024 * 1024  # bytes of a task's outputs, as JSON
 _LATEST = 4e9  # an instant beyond this is no instant
 _MOST = 2**53  # a number beyond this counts nothing
 SAID_AGAIN = 60.0  # seconds until the same fault of an agent is worth another event
@@ -522,7 +522,9 @@ def _names(value: Any) -> list[str]:
 def _outputs(value: Any) -> str:
     if not isinstance(value, dict):
         raise ValueError("an object is expected")
-    text = json.dumps({key: _text_or_texts(item) for key, item in value.items()}, ensure_ascii=False)
-    if len(text.encode()) > OUTPUTS_MAX + 4096:  # lone surrogates raise here: they are no text
+    outputs = {str(key): _text_or_texts(item) for key, item in value.items()}
+    if too_large(outputs):
         raise ValueError("its outputs are too large")
+    text = json.dumps(outputs, ensure_ascii=False)
+    text.encode()  # lone surrogates raise here: they are no text
     return text

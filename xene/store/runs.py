@@ -233,6 +233,16 @@ def waits(conn: sqlite3.Connection, now: float, run: str, reason: str, message: 
         events.note(conn, now, "Run", run, reason, message)
 
 
+def still_lacks(conn: sqlite3.Connection, now: float, run: str, message: str) -> None:
+    """Say why a run that waits for its secrets on its agent does not get them; an event tells it once."""
+    changed = conn.execute(
+        "UPDATE runs SET message = ? WHERE id = ? AND ended = 0 AND reason = ? AND message IS NOT ?",
+        (message, run, phases.SECRET_UNAVAILABLE, message),
+    )
+    if changed.rowcount:
+        events.note(conn, now, "Run", run, phases.SECRET_UNAVAILABLE, message)
+
+
 def is_unsent(conn: sqlite3.Connection, run: str) -> bool:
     """Whether no agent was ever told of the run."""
     row = conn.execute("SELECT 1 FROM runs WHERE id = ? AND sent_journal IS NULL", (run,)).fetchone()

@@ -146,7 +146,8 @@ FROM pipelines p;
 CREATE VIEW xene_agents AS
 SELECT a.name, a.implicit, a.phase, a.reason, a.message, a.cordoned, a.capacity,
   (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0
-    AND coalesce(r.last_known_phase, r.phase) <> 'Queued') AS capacity_used,
+    AND coalesce(r.last_known_phase, r.phase) <> 'Queued'
+    AND coalesce(r.reason, '') <> 'WaitingForApproval') AS capacity_used,
   a.labels, a.version, a.facts, {_time("a.last_seen_at")}
 FROM agents a;
 

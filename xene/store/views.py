@@ -183,6 +183,7 @@ def _template(row: Sequence[Any]) -> Json:
 _AGENTS = (
     "SELECT name, phase, reason, message, cordoned, capacity, labels, version, facts, last_seen_at,"
     " (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0"
+    " AND coalesce(r.reason, '') <> 'WaitingForApproval'"
     " AND coalesce(r.last_known_phase, r.phase) <> 'Queued') FROM agents a"
 )
 
