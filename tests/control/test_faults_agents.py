@@ -16,7 +16,8 @@ NO_ROUTE = Unreachable("no route", code="NoRoute")
 
 
 def on(name: str, script: str = "true") -> dict[str, Any]:
-    return workflow("shop", {"build": pipeline(script, placement={"agent": name})})
+    several = {"concurrencyPolicy": "Allow"}
+    return workflow("shop", {"build": pipeline(script, placement={"agent": name}, **several)})
 
 
 def a_pass(host: Host) -> None:
@@ -50,6 +51,20 @@ def test_a_pipeline_that_moves_to_and_fro_while_its_runs_go_on(shop: Host) -> No
     assert {(row["phase"], row["log"]) for row in rows} == {("Success", "complete")}
     assert len({row["revision"] for row in rows}) == 4
     assert sorted(starts(shop, "a") + starts(shop, "b")) == sorted(begun)
+
+
+def test_a_run_waits_for_an_older_one_that_goes_on_where_its_pipeline_was(host: Host) -> None:
+    """With the policy Queue, the default; whoever fires it is told, and does not wait for that."""
+    moved = {name: workflow("shop", {"build": pipeline("true", placement={"agent": name})}) for name in "ab"}
+    host.apply(moved["a"], agent("a"), agent("b"))
+    host.fleet["a"].play = "wait"
+    (older,) = host.fire("shop").runs
+    host.apply(moved["b"], agent("a"), agent("b"))
+    fired = host.fire("shop")
+    assert f"until run {older} " in fired.away["b"] and starts(host, "b") == []
+    host.fleet["a"].do(older)
+    rows = host.ended(older, *fired.runs)
+    assert [row["agent"] for row in rows] == ["a", "b"] and starts(host, "b") == list(fired.runs)
 
 
 def test_an_agent_pruned_while_its_host_is_away(shop: Host) -> None:

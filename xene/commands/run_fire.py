@@ -69,6 +69,9 @@ def see_it_through(call: Call, fired: Fired, manner: Manner) -> int:
 def tell_away(call: Call, fired: Fired) -> None:
     """Runs whose agents are away are accepted all the same: they stay Queued."""
     for agent, why in fired.away.items():
-        call.say(f"agent {agent} is away ({one_line(why)}): its runs stay Queued until it is back")
+        if why.startswith("it waits"):  # the agent is there, and others are in the way
+            call.say(f"Queued for agent {agent}: {one_line(why)}")
+        else:
+            call.say(f"agent {agent} is away ({one_line(why)}): its runs stay Queued until it is back")
     if fired.away:
         call.hint(f"xene why run/{fired.runs[0]}")

@@ -64,6 +64,9 @@ class HandedOver(Wish):
             if holder.name != status.agent and is_away(holder.phase, holder.tried_at, self._since):
                 why = f"which is {holder.phase}: {holder.message}"
                 return f"it waits until {holder.name} lets go of the pipeline, {why}"
+        older = runs.goes_on_elsewhere(conn, status.id)
+        if older is not None:
+            return f"it waits until run {older[0]} of the same pipeline has ended, on agent {older[1]}"
         return ""
 
     def look(self, state: State, control: Control | None) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "back_in_sight",
     "create",
     "end",
+    "goes_on_elsewhere",
     "has_open",
     "is_unsent",
     "laid",
@@ -142,6 +143,17 @@ def unsettled(conn: sqlite3.Connection, agent: str | None = None) -> list[Open]:
     """Runs that have not ended, or whose log or workspace is still on the agent; oldest first."""
     where, values = (_OPEN, ()) if agent is None else (_OPEN + " AND agent = ?", (agent,))
     return sorted(Open._make(row) for row in conn.execute(where, values))
+
+
+def goes_on_elsewhere(conn: sqlite3.Connection, run: str) -> tuple[str, str] | None:
+    """An older run of its pipeline that `run` must wait for, and the other agent where that goes on."""
+    row = conn.execute(
+        "SELECT o.id, o.agent FROM runs r JOIN runs o ON o.workflow = r.workflow AND o.pipeline = r.pipeline"
+        " WHERE r.id = ? AND r.policy <> 'Allow' AND o.seq <> r.seq AND o.ended = 0 AND o.agent <> r.agent"
+        " AND o.sent_journal IS NOT NULL LIMIT 1",
+        (run,),
+    ).fetchone()
+    return None if row is None else (str(row[0]), str(row[1]))
 
 
 class Locked(NamedTuple):
