@@ -119,6 +119,28 @@ def workflow(**more: Any) -> dict[str, Any]:
     }
 
 
+def secret(**more: Any) -> dict[str, Any]:
+    return {
+        "name": "deploy-token",
+        "source": "demo",
+        "digest": "abcdefabcdef",
+        "from": "env",
+        "labels": {},
+        **more,
+    }
+
+
+def template(**more: Any) -> dict[str, Any]:
+    return {
+        "name": "notify",
+        "source": "demo",
+        "revision": "abcdefabcdef",
+        "labels": {},
+        "spec": {"params": {"who": {"type": "string"}}, "task": {"steps": [{"name": "say", "run": "echo"}]}},
+        **more,
+    }
+
+
 def event(**more: Any) -> dict[str, Any]:
     return {
         "at": "2026-11-23T02:29:00.000Z",
