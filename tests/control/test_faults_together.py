@@ -20,7 +20,9 @@ WORKFLOW = """
     spec:
       env: {{VERSION: "{version}"}}
       pipelines:
-        build: {{tasks: {{one: {{steps: [{{name: s, run: "echo $XENE_RUN >> {root}/ran; {script}"}}]}}}}}}
+        build:
+          concurrencyPolicy: Allow
+          tasks: {{one: {{steps: [{{name: s, run: "echo $XENE_RUN >> {root}/ran; {script}"}}]}}}}
 """
 
 
