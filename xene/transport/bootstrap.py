@@ -65,11 +65,15 @@ try:
         code = obtain()
 except OSError as error:
     sys.exit("xene-agent: HomeUnusable: %s: %s" % (home, error))
-sys.argv = [code, "attach", "--home", home] + sys.argv[4:]
 if code.endswith(".pyz"):
-    os.execv(sys.executable, [sys.executable, "-I", "-S"] + sys.argv)
-with open(code) as file:
-    text = file.read()
+    import zipfile
+    with zipfile.ZipFile(code) as archive:
+        text = archive.read("__main__.py").decode()
+    code = os.path.join(code, "__main__.py")
+else:
+    with open(code) as file:
+        text = file.read()
+sys.argv = [code, "attach", "--home", home] + sys.argv[4:]
 exec(compile(text, code, "exec"), {"__name__": "__main__", "__file__": code})
 """
 

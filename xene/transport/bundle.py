@@ -83,14 +83,14 @@ def unpack(archive):
 
 
 def start():
+    home = HERE
     if os.path.isfile(HERE):
         try:
             home = unpack(HERE)
         except OSError as error:
             sys.stderr.write("xene-agent: HomeUnusable: cannot unpack the agent: %s\\n" % error)
             sys.exit(1)
-        os.execv(sys.executable, [sys.executable, "-I", "-S", os.path.join(home, "__main__.py")] + sys.argv[1:])
-    sys.path.insert(0, HERE)
+    sys.path.insert(0, home)
     from xene.agent.main import main
 
     sys.exit(main())
