@@ -26,7 +26,9 @@ class Away:
         script = f"echo $XENE_RUN >> {self.ran}; echo one; {wait}; echo two"
         hosts.write("w.yaml", json.dumps({
             "apiVersion": "xene/v1", "kind": "Workflow", "metadata": {"name": "w"},
-            "spec": {"pipelines": {"p": {"concurrencyPolicy": "Allow", "tasks": {"t": {"steps": [{"name": "s", "run": script}]}}}}},
+            "spec": {"pipelines": {"p": {
+                "concurrencyPolicy": "Allow", "tasks": {"t": {"steps": [{"name": "s", "run": script}]}},
+            }}},
         }))  # fmt: skip
         hosts.apply()
 
