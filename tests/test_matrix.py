@@ -72,9 +72,12 @@ spec:
           steps:
             - name: s
               run: |
-                mkdir -p now; touch "now/$N"; ls now | wc -l >> most
-                [ "$N" != 1 ] || until [ -e "now/2" ] || [ -e two ]; do sleep 0.02; done
-                touch two; rm "now/$N"
+                mkdir -p now; touch "now/$N"
+                [ "$N" != 2 ] || until [ -e now/1 ]; do sleep 0.02; done
+                ls now | wc -l >> most
+                [ "$N" != 2 ] || touch two
+                [ "$N" != 1 ] || until [ -e two ]; do sleep 0.02; done
+                rm "now/$N"
         look:
           needs: [t]
           outputs: [most]
