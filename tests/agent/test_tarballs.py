@@ -77,7 +77,7 @@ def test_the_whole_workspace(work: Path) -> None:
         ("nope/*", "ArtifactMissing", "matches nothing"),
         ("x.log/y", "ArtifactMissing", "matches nothing"),
         ("src/empty/**", "ArtifactMissing", "matches nothing"),
-        ("../work/x.log", "ArtifactInvalid", "not a path within"),
+        ("../out/x.log", "ArtifactInvalid", "not a path within"),
         ("src/../../work", "ArtifactInvalid", "not a path within"),
         ("/etc/passwd", "ArtifactInvalid", "not a path within"),
         ("", "ArtifactInvalid", "not a path within"),
