@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Mapping, Optional
 
+CRON, SYSTEMD, NO_AUTOSTART = "cron", "systemd", "none"  # how its daemon comes back after a reboot
+AUTOSTARTS = (CRON, SYSTEMD, NO_AUTOSTART)
 LOCAL = "local"  # the name of the agent that a state without any Agent object has
 
 
@@ -37,3 +39,4 @@ class Agent:
     python: str = "python3"
     home: str = "~/.xene"
     cordon: bool = False
+    autostart: str = CRON

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping, Tuple
 
-from xene.model.agent import Agent, Ssh
+from xene.model.agent import CRON, Agent, Ssh
 from xene.model.fields import Json, kept, unless
 from xene.model.pipeline_codec import (
     param_to_json,
@@ -22,6 +22,7 @@ from xene.model.pipeline_codec import (
 )
 from xene.model.secret import Secret
 from xene.model.task_template import TaskTemplate
+from xene.model.trigger import trigger_to_json, triggers_from_json
 from xene.model.workflow import Workflow
 
 __all__ = [
@@ -65,7 +66,12 @@ def _object_to_json(kind: str, thing: Any, spec: Json) -> Json:
 def workflow_to_json(workflow: Workflow) -> Json:
     """The whole object, as its manifest would say it."""
     pipelines = {name: pipeline_to_json(pipeline) for name, pipeline in workflow.pipelines.items()}
-    return _object_to_json("Workflow", workflow, kept(env=dict(workflow.env)) | {"pipelines": pipelines})
+    spec = kept(
+        suspend=workflow.suspend or None,
+        env=dict(workflow.env),
+        triggers={name: trigger_to_json(trigger) for name, trigger in workflow.triggers.items()},
+    )
+    return _object_to_json("Workflow", workflow, spec | {"pipelines": pipelines})
 
 
 def agent_to_json(agent: Agent) -> Json:
@@ -86,6 +92,7 @@ def agent_to_json(agent: Agent) -> Json:
         python=unless(agent.python, "python3"),
         home=unless(agent.home, "~/.xene"),
         cordon=agent.cordon or None,
+        autostart=unless(agent.autostart, CRON),
     )
     if ssh is None:
         spec["local"] = {}
@@ -106,7 +113,14 @@ def workflow_from_json(data: Json) -> Workflow:
     name, rest = _head(data)
     spec = data["spec"]
     pipelines = {key: pipeline_from_json(key, body) for key, body in spec["pipelines"].items()}
-    return Workflow(name=name, pipelines=pipelines, env=spec.get("env", {}), **rest)
+    return Workflow(
+        name=name,
+        pipelines=pipelines,
+        env=spec.get("env", {}),
+        triggers=triggers_from_json(spec.get("triggers", {})),
+        suspend=spec.get("suspend", False),
+        **rest,
+    )
 
 
 def agent_from_json(data: Json) -> Agent:
@@ -131,19 +145,24 @@ def agent_from_json(data: Json) -> Agent:
         python=spec.get("python", "python3"),
         home=spec.get("home", "~/.xene"),
         cordon=spec.get("cordon", False),
+        autostart=spec.get("autostart", CRON),
         **rest,
     )
 
 
+_NOT_RUN = frozenset({"placement", "needs", "triggers", "history"})
+
+
 def executable_spec(workflow: Mapping[str, Any], pipeline: str) -> Json:
-    """What an agent needs to run `pipeline`: its JSON and the workflow's env; prose, placement and needs away.
+    """What an agent needs to run `pipeline`: its JSON and the workflow's env.
 
     `workflow` is the JSON of `workflow_to_json`. Its `digest` is the pipeline's revision: prose, where a pipeline
-    goes and what comes before it do not change what runs, so they do not change the revision.
+    goes, what comes before it, what starts it and how long its runs are kept do not change what runs, so they do
+    not change the revision.
     """
     spec = workflow["spec"]
     whole = spec["pipelines"][pipeline]
-    body = {key: value for key, value in whole.items() if key not in ("placement", "needs")}
+    body = {key: value for key, value in whole.items() if key not in _NOT_RUN}
     size = whole.get("placement", {}).get("size")
     return kept(workflowEnv=spec.get("env", {}), size=size) | {"pipeline": _without_prose(body)}
 

@@ -9,8 +9,14 @@ number `n`. The constructors below are the only places where events are made, so
 | journal.begun     | journal (uuid)                                     first record of a journal   |
 | daemon.begun      | boot (boot_id), version, pid                                                   |
 | epoch             | epoch                                              the highest controller seen |
-| assigned          | set {WORKFLOW/PIPELINE: revision}, gone [WORKFLOW/PIPELINE], capacity          |
-| run.accepted      | run, order (RunOrder; never sent back to control)                              |
+| assigned          | set {WORKFLOW/PIPELINE: tag}, gone [WORKFLOW/PIPELINE], capacity;              |
+|                   | charges {WORKFLOW/PIPELINE: Charge}, zones {NAME: base64} (never sent back)    |
+| run.accepted      | run, order (RunOrder; never sent back to control); fired (None, or what control|
+|                   | is to know of a run that a slot started): {workflow, pipeline, trigger, slot,  |
+|                   | revision, params}                                                              |
+| slots.settled     | pipeline (WORKFLOW/PIPELINE), trigger, outcome (skipped, missed, expired),     |
+|                   | reason, message, slots [seconds]           what becomes of slots that do not fire |
+| clock.stepped     | by (seconds)                       the wall clock was set, against CLOCK_BOOTTIME |
 | run.held          | run, reason, message                       nothing of it starts until run.freed |
 | run.freed         | run                                                                            |
 | run.started       | run, boot, up                                      it has its capacity         |
@@ -42,7 +48,7 @@ from xene.model import phases
 
 Event = Dict[str, Any]
 
-PRIVATE = ("order",)  # fields that stay in the journal
+PRIVATE = ("order", "charges", "zones")  # fields that stay in the journal
 
 
 class Now(Protocol):
@@ -75,12 +81,47 @@ def epoch_seen(at: float, epoch: int) -> Event:
     return {"type": "epoch", "at": at, "epoch": epoch}
 
 
-def assigned(at: float, new: Mapping[str, str], gone: List[str], capacity: int) -> Event:
-    return {"type": "assigned", "at": at, "set": dict(new), "gone": gone, "capacity": capacity}
+def assigned(
+    at: float,
+    new: Mapping[str, str],
+    gone: List[str],
+    capacity: int,
+    charges: Optional[Mapping[str, Any]] = None,
+    zones: Optional[Mapping[str, str]] = None,
+) -> Event:
+    """`charges` are the JSON of those of `new` that have one; `zones` the bytes that these name, in base64."""
+    event: Event = {"type": "assigned", "at": at, "set": dict(new), "gone": gone, "capacity": capacity}
+    if charges:
+        event["charges"], event["zones"] = dict(charges), dict(zones or {})
+    return event
 
 
-def run_accepted(at: float, run: str, order: Mapping[str, Any]) -> Event:
-    return {"type": "run.accepted", "at": at, "run": run, "order": order}
+def run_accepted(
+    at: float, run: str, order: Mapping[str, Any], fired: Optional[Mapping[str, Any]] = None
+) -> Event:
+    event: Event = {"type": "run.accepted", "at": at, "run": run, "order": order}
+    if fired is not None:
+        event["fired"] = dict(fired)
+    return event
+
+
+def slots_settled(
+    at: float, pipeline: str, trigger: str, outcome: str, reason: str, message: str, slots: List[int]
+) -> Event:
+    return {
+        "type": "slots.settled",
+        "at": at,
+        "pipeline": pipeline,
+        "trigger": trigger,
+        "outcome": outcome,
+        "reason": reason,
+        "message": message,
+        "slots": slots,
+    }
+
+
+def clock_stepped(now: Now, by: float) -> Event:
+    return {"type": "clock.stepped", "by": by, **_instant(now)}
 
 
 def run_held(at: float, run: str, reason: str, message: str) -> Event:

@@ -31,6 +31,22 @@ def run_id(now: float, entropy: bytes) -> str:
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + "-" + tail
 
 
+def slot_run_id(state: str, workflow: str, pipeline: str, trigger: str, at: float) -> str:
+    """The id of the run that the slot at `at` starts: whoever fires it, and however often, it is the same."""
+    return run_id(at, _entropy(state, workflow, pipeline, trigger, str(int(at))))
+
+
+def slot_fire_id(state: str, workflow: str, trigger: str, at: float) -> str:
+    """The id of the fire that all pipelines of a workflow share which a trigger starts at `at`."""
+    return run_id(at, _entropy(state, workflow, "", trigger, str(int(at))))
+
+
+def _entropy(*words: str) -> bytes:
+    import hashlib  # loads libcrypto, which an agent without cron triggers does not need
+
+    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass")).digest()[:8]
+
+
 def file_safe(task: str) -> str:
     """A task's name (an instance's may hold anything) as a part of a file's name, without '.'; see `from_file`."""
     return "".join(_escaped(char) if char in _UNSAFE or ord(char) < 32 else char for char in task)

@@ -71,3 +71,19 @@ NO_CAPACITY = "NoCapacity"
 NO_AGENT_READY = "NoAgentReady"
 AGENT_BEHIND = "AgentBehind"
 MOVING = "Moving"
+
+# Reasons of slots
+SUSPENDED = "Suspended"
+CONCURRENCY_FORBID = "ConcurrencyForbid"  # a run has not ended, and the policy is Forbid
+ALREADY_WAITING = "AlreadyWaiting"  # with the policy Queue an earlier slot's run waits already
+LATE = "Late"  # nothing could fire when it was due, and catchUp does not start it
+DEADLINE_PASSED = "DeadlinePassed"  # startingDeadline
+CATCH_UP_LIMIT = "CatchUpLimit"
+TRIGGER_CHANGED = "TriggerChanged"  # it was due under what the trigger was before, and had not fired
+NOT_PLACED = "NotPlaced"  # no agent had the pipeline
+AGENT_SILENT = "AgentSilent"  # its agent may have fired it, and has not been heard since
+AGENT_GONE = "AgentRemoved"  # its agent was removed, and will never be heard
+
+# Reasons that come with leases
+LEASE_ENDED = "LeaseEnded"  # control was away for longer than lostAfter allows
+WAITING_FOR_LEASE = "WaitingForLease"

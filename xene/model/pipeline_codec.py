@@ -13,6 +13,7 @@ from xene.model.workflow import (
     ANY,
     DEFAULT_CONTEXT,
     DEFAULT_GRACE_PERIOD,
+    DEFAULT_LOST_AFTER,
     DEFAULT_MAX_PARALLEL,
     FINALLY_TIMEOUT,
     JOIN_ALL,
@@ -20,10 +21,12 @@ from xene.model.workflow import (
     OUTCOME_SUCCESS,
     OUTCOMES,
     QUEUE,
+    WAIT,
     Approval,
     Connector,
     Container,
     Context,
+    History,
     Matrix,
     Param,
     Pipeline,
@@ -57,7 +60,17 @@ def placement_to_json(placement: Placement) -> Json:
             kept(key=r.key, operator=r.operator, values=list(r.values)) for r in placement.match_expressions
         ],
     )
-    return kept(agentSelector=selector, agent=placement.agent, size=unless(placement.size, 1))
+    return kept(
+        agentSelector=selector,
+        agent=placement.agent,
+        size=unless(placement.size, 1),
+        lostAfter=duration(unless(placement.lost_after, DEFAULT_LOST_AFTER)),
+        onLost=unless(placement.on_lost, WAIT),
+    )
+
+
+def history_to_json(history: History) -> Json:
+    return kept(keep=history.keep, maxAge=duration(history.max_age))
 
 
 def container_to_json(container: Container) -> Json:
@@ -167,6 +180,7 @@ def task_to_json(task: Task, default_timeout: Optional[float] = None) -> Json:
 def pipeline_to_json(pipeline: Pipeline) -> Json:
     return kept(
         description=pipeline.description,
+        triggers=list(pipeline.triggers),
         needs=[pipeline_connector_to_json(connector) for connector in pipeline.needs],
         params={name: param_to_json(param) for name, param in pipeline.params.items()},
         env=dict(pipeline.env),
@@ -177,6 +191,7 @@ def pipeline_to_json(pipeline: Pipeline) -> Json:
         timeout=duration(pipeline.timeout),
         gracePeriod=duration(unless(pipeline.grace_period, DEFAULT_GRACE_PERIOD)),
         failFast=pipeline.fail_fast or None,
+        history=history_to_json(pipeline.history),
         contexts={name: context_to_json(context) for name, context in pipeline.contexts.items()},
         tasks={name: task_to_json(task) for name, task in pipeline.tasks.items()},
     ) | kept(**{"finally": {n: task_to_json(t, FINALLY_TIMEOUT) for n, t in pipeline.finally_.items()}})
@@ -203,6 +218,7 @@ def params_from_json(data: Json) -> Dict[str, Param]:
 def placement_from_json(data: Json) -> Placement:
     """The inverse of `placement_to_json`."""
     selector = data.get("agentSelector", {})
+    lost_after = seconds(data.get("lostAfter"))
     return Placement(
         match_labels=selector.get("matchLabels", {}),
         match_expressions=tuple(
@@ -211,7 +227,14 @@ def placement_from_json(data: Json) -> Placement:
         ),
         agent=data.get("agent"),
         size=data.get("size", 1),
+        lost_after=DEFAULT_LOST_AFTER if lost_after is None else lost_after,
+        on_lost=data.get("onLost", WAIT),
     )
+
+
+def history_from_json(data: Json) -> History:
+    """The inverse of `history_to_json`."""
+    return History(data.get("keep"), seconds(data.get("maxAge")))
 
 
 def container_from_json(data: Json) -> Container:
@@ -365,4 +388,6 @@ def pipeline_from_json(name: str, data: Json) -> Pipeline:
             task: task_from_json(task, body, FINALLY_TIMEOUT)
             for task, body in data.get("finally", {}).items()
         },
+        triggers=tuple(data.get("triggers", ())),
+        history=history_from_json(data.get("history", {})),
     )

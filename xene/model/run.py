@@ -31,7 +31,7 @@ class RunOrder:
     agent: str
     agent_env: Mapping[str, str]
     agent_labels: Mapping[str, str]
-    scheduled_at: Optional[str] = None
+    scheduled_at: Optional[str] = None  # RFC 3339, of a slot
     artifacts: Tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> Dict[str, Any]:

@@ -7,7 +7,10 @@ renders them on the agent, when they are reached.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Mapping, Optional, Tuple, Union
+
+if TYPE_CHECKING:
+    from xene.model.trigger import Trigger
 
 Scalar = Union[str, int, float, bool]
 
@@ -26,6 +29,10 @@ OUTCOME_CANCELLED, OUTCOME_REJECTED = "cancelled", "rejected"
 ANY = "any"
 OUTCOMES = (OUTCOME_SUCCESS, OUTCOME_ERROR, OUTCOME_SKIPPED)
 JOIN_ALL, JOIN_ANY = "all", "any"
+
+WAIT, MOVE = "wait", "replace"  # onLost
+DEFAULT_LOST_AFTER = 60.0
+STOP_MARGIN = 5.0  # seconds that lostAfter is longer than the longest grace, at the least
 
 ALLOW, FORBID, REPLACE, QUEUE = "Allow", "Forbid", "Replace", "Queue"
 POLICIES = (ALLOW, FORBID, REPLACE, QUEUE)
@@ -54,12 +61,25 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a pipeline may go, and how much capacity one run of it takes."""
+    """Where a pipeline may go, how much capacity one run takes, and what becomes of it when its agent is lost.
+
+    An agent that is silent for `lost_after` seconds is lost; with `on_lost` "replace" the pipeline then moves.
+    """
 
     match_labels: Mapping[str, str] = field(default_factory=dict)
     match_expressions: Tuple[Requirement, ...] = ()
     agent: Optional[str] = None
     size: int = 1
+    lost_after: float = DEFAULT_LOST_AFTER
+    on_lost: str = WAIT
+
+
+@dataclass(frozen=True)
+class History:
+    """How many ended runs are kept, and for how many seconds; whichever prunes first. None: no limit."""
+
+    keep: Optional[int] = None
+    max_age: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +230,8 @@ class Pipeline:
     grace_period: float = DEFAULT_GRACE_PERIOD
     fail_fast: bool = False
     finally_: Mapping[str, Task] = field(default_factory=dict)
+    triggers: Tuple[str, ...] = ()  # those of the workflow that start it
+    history: History = field(default_factory=History)
 
 
 @dataclass(frozen=True)
@@ -222,3 +244,5 @@ class Workflow:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
+    triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    suspend: bool = False

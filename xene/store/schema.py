@@ -34,6 +34,7 @@ CREATE TABLE pipelines (
   workflow TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL,
   revision TEXT NOT NULL REFERENCES revisions (digest),
   placement TEXT NOT NULL, size INTEGER NOT NULL, needs TEXT NOT NULL DEFAULT '[]',
+  history TEXT NOT NULL DEFAULT '{}',
   phase TEXT NOT NULL, reason TEXT, message TEXT, agent TEXT,
   PRIMARY KEY (workflow, name)) WITHOUT ROWID;
 CREATE INDEX pipelines_name ON pipelines (name);
@@ -41,9 +42,30 @@ CREATE INDEX pipelines_agent ON pipelines (agent);
 
 CREATE TABLE holdings (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, agent TEXT NOT NULL,
-  observed_revision TEXT,
+  observed_revision TEXT, fenced_at REAL,
   PRIMARY KEY (workflow, pipeline, agent)) WITHOUT ROWID;
 CREATE INDEX holdings_agent ON holdings (agent);
+
+CREATE TABLE triggers (
+  workflow TEXT NOT NULL, pipeline TEXT NOT NULL, name TEXT NOT NULL,
+  cron TEXT, since REAL NOT NULL, watermark REAL NOT NULL DEFAULT 0,
+  PRIMARY KEY (workflow, pipeline, name)) WITHOUT ROWID;
+
+CREATE TABLE slots (
+  workflow TEXT NOT NULL, pipeline TEXT NOT NULL, trigger TEXT NOT NULL, at REAL NOT NULL,
+  outcome TEXT NOT NULL, reason TEXT, message TEXT, run TEXT, agent TEXT,
+  settled INTEGER NOT NULL DEFAULT 1, recorded_at REAL NOT NULL,
+  PRIMARY KEY (workflow, pipeline, trigger, at)) WITHOUT ROWID;
+CREATE INDEX slots_at ON slots (at);
+CREATE INDEX slots_outcome ON slots (outcome, at);
+CREATE INDEX slots_unsettled ON slots (agent) WHERE settled = 0;
+
+CREATE TABLE overrides (
+  kind TEXT NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL, value INTEGER NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (kind, name, field)) WITHOUT ROWID;
+
+CREATE TABLE leases (
+  agent TEXT PRIMARY KEY, boot TEXT NOT NULL, up REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE fires (
   id TEXT PRIMARY KEY, workflow TEXT NOT NULL, trigger TEXT NOT NULL, slot REAL,
@@ -180,6 +202,9 @@ FROM steps s JOIN runs r ON r.seq = s.run;
 CREATE VIEW xene_artifacts AS
 SELECT r.id AS run, a.task, a.name, a.size, a.sha256, a.files, a.state, a.message
 FROM artifacts a JOIN runs r ON r.seq = a.run;
+
+CREATE VIEW xene_slots AS
+SELECT workflow, pipeline, trigger, {_time("at")}, outcome, reason, message, run, agent FROM slots;
 
 CREATE VIEW xene_events AS
 SELECT id, {_time("at")}, kind, name, reason, message FROM events;

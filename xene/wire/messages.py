@@ -5,8 +5,11 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | control says | fields                                                                                     |
 |--------------|--------------------------------------------------------------------------------------------|
 | hello        | role (control or reader), version, journal (uuid or null), after (n of the last event stored) |
-| assign       | all {WORKFLOW/PIPELINE: revision}: the whole set that belongs to this agent; capacity;      |
+| entrust      | charges {WORKFLOW/PIPELINE: [tag, Charge, secrets {VARIABLE: value}]}, zones {NAME: base64}: |
+|              | kept in memory until the `assign` that names the tag; may come in several pieces            |
+| assign       | all {WORKFLOW/PIPELINE: tag}: the whole set that belongs to this agent; capacity;           |
 |              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes                  |
+| granted      | boot, up: the agent's own reading when it asked; leases hold from there                     |
 | start        | order (RunOrder), secrets {VARIABLE: value}            idempotent by the run's id          |
 | unlock       | run, secrets                         the values again, for an agent that may have lost them |
 | cancel       | run, kill, reason (Cancelled, Replaced)                idempotent                          |
@@ -27,6 +30,7 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | artifact     | id, offset, size, + blob                                   one piece of what was fetched   |
 | fetched      | id, size                                                   all of it was sent              |
 | stowed       | id, sha256, have      bytes that are safe here; all of them only once the sha256 holds     |
+| lease        | boot, up: its CLOCK_BOOTTIME now; it asks to go on with what may be replaced                |
 | refused      | code (StaleEpoch, ...), message                                                            |
 | failed       | id, message                                            a request that cannot be answered   |
 """
@@ -61,6 +65,15 @@ def assign(
         "capacity": capacity,
         "unconfirmed": list(unconfirmed or []),
     }
+
+
+def entrust(epoch: int, charges: Mapping[str, Any], zones: Mapping[str, str]) -> Message:
+    """Charges by pipeline as `[tag, charge, secrets]`, for the `assign` that follows."""
+    return {"type": "entrust", "epoch": epoch, "charges": dict(charges), "zones": dict(zones)}
+
+
+def granted(epoch: int, boot: str, up: float) -> Message:
+    return {"type": "granted", "epoch": epoch, "boot": boot, "up": up}
 
 
 def start(epoch: int, order: Mapping[str, Any], secrets: Optional[Mapping[str, str]] = None) -> Message:
@@ -199,6 +212,10 @@ def fetched(request: int, size: int) -> Message:
 
 def stowed(request: int, sha256: str, have: int) -> Message:
     return {"type": "stowed", "id": request, "sha256": sha256, "have": have}
+
+
+def lease(boot: str, up: float) -> Message:
+    return {"type": "lease", "boot": boot, "up": up}
 
 
 def refused(code: str, message: str) -> Message:
