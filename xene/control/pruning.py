@@ -1,7 +1,7 @@
-"""Runs and slots that have had their time go from the state, with their logs and artifacts; a bounded lot at a time.
+"""Runs and slots that have had their time go from the state, with their logs and artifacts, one lot at a time.
 
-Called by `control.passes` now and then, and by `control.gc`. Needs no lock: it touches only runs with which control is
-done. What goes is decided by `plan.retention`, in which order by `store.history`.
+Called by `control.passes` now and then, and by `control.gc`. Needs no lock: it touches only runs with which control
+is done. What goes is decided by `plan.retention`, in which order by `store.history`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def outlived(
     needed = history.needed(conn).union(apart)
     found: list[str] = []
     for crowd in history.crowds(conn):
-        said = None if crowd.history is None else history_from_json(crowd.history)
+        said = None if crowd.history is None else history_from_json(dict(crowd.history))
         limits = retention.limits(said)
         if retention.is_crowded(limits, crowd.ended, crowd.oldest, now):
             past = [retention.Past(*run) for run in history.past(conn, crowd.workflow, crowd.pipeline)]

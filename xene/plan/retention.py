@@ -1,8 +1,8 @@
 """What may be removed: on an agent, now that control has it; and on the control host, when it has had its time.
 
-Called by `plan.dispatch` and `control.pruning`. Pure. A released run takes its workspace with it, so a run is released when its log is
-settled and its workspace is of no more use: that of a Success never is, that of an Error serves whoever looks for
-the cause, until a newer run of the pipeline has ended or the pipeline is gone.
+Called by `plan.dispatch` and `control.pruning`. Pure. A released run takes its workspace with it, so a run is
+released when its log is settled and its workspace is of no more use: that of a Success never is, that of an Error
+serves whoever looks for the cause, until a newer run of the pipeline has ended or the pipeline is gone.
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ def open_for_reading(path: str) -> State:
 def _open_read_only(path: str) -> State:
     """A state of somebody else: no pragma or migration may write to it."""
     with translated(path):
-        conn = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+        conn = sqlite3.connect(f"file:{files.quoted(path)}?mode=ro", uri=True, isolation_level=None)
         _refuse_foreign(conn, path)
         if (found := _version(conn)) != migrations.VERSION:
             raise Storage(
@@ -200,12 +200,6 @@ def _open_read_only(path: str) -> State:
                 hint="let its owner run any `xene` command once, to bring it up to date",
             )
         return State(path, conn, exists=True)
-
-
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)
 
 
 def _has_content(path: str) -> bool:

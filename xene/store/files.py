@@ -138,6 +138,13 @@ def refuse_network(path: str) -> None:
         )
 
 
+def quoted(path: str) -> str:
+    """A path as it stands in a `file:` URI."""
+    from urllib.parse import quote
+
+    return quote(path)
+
+
 def sync_directory(path: str) -> None:
     """Make a rename in `path` survive a power cut."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,8 +1,8 @@
 """Ended runs that have had their time: what there is to decide over, and the two steps in which they go.
 
-Called by `control.pruning` inside its transactions; which runs go is decided by `plan.retention`. First a run's row
-says that its log and its artifacts are gone, then its files are removed, then the row goes (`let_go`, `remove`). So a
-crash in between leaves no row that claims what is not there, and no file without a row.
+Called by `control.pruning` inside its transactions; which runs go is decided by `plan.retention`. First a run's
+row says that its log and its artifacts are gone (`let_go`), then its files are removed, then the row goes
+(`remove`). So a crash in between leaves no row that claims what is not there, and no file without a row.
 """
 
 from __future__ import annotations

@@ -146,7 +146,8 @@ def _put_pipelines(conn: sqlite3.Connection, now: float, workflow: str, data: Ma
         )
     conn.executemany(
         "INSERT INTO pipelines (workflow, name, position, revision, placement, size, needs, history, phase,"
-        f" reason, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{phases.NOT_SCHEDULED}', 'New', 'it has not been placed yet')"
+        f" reason, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{phases.NOT_SCHEDULED}', 'New',"
+        " 'it has not been placed yet')"
         " ON CONFLICT (workflow, name) DO UPDATE SET position = excluded.position,"
         " revision = excluded.revision, placement = excluded.placement, size = excluded.size,"
         " needs = excluded.needs, history = excluded.history",
