@@ -211,7 +211,7 @@ class Died(Exception):
     pass
 
 
-@pytest.mark.parametrize("point", ["remove_files", "half of remove_files", "remove", "remove_slots"])
+@pytest.mark.parametrize("point", ["remove_files", "half of remove_files", "remove"])
 def test_wherever_it_dies_no_row_claims_a_log_that_is_gone(
     shop: Host, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,17 +42,25 @@ def is_due(state: State, now: float) -> bool:
 
 def prune(place: Place, state: State, now: float, most: int = LOT) -> Pruned:
     """Remove one lot of what has had its time; note that all was looked at when nothing is left to go."""
+    runs, more_runs = prune_runs(place, state, now, most)
     with state.transaction() as conn:
-        ids = outlived(conn, now, most)
-        history.let_go(conn, ids)
-    remove_files(place, state.uuid, ids)
-    with state.transaction() as conn:
-        runs = history.remove(conn, ids)
         slots = history.remove_slots(conn, now - retention.SLOT_AGE, SLOTS)
-        more = len(ids) == most or slots == SLOTS
+        more = more_runs or slots == SLOTS
         if not more:
             history.looked(conn, now)
     return Pruned(runs, slots, more)
+
+
+def prune_runs(place: Place, state: State, now: float, most: int = LOT) -> tuple[int, bool]:
+    """Remove one lot of runs, in the order that `store.history` tells; how many went, whether there are more."""
+    with state.transaction() as conn:
+        ids = outlived(conn, now, most)
+        history.let_go(conn, ids)
+    if not ids:
+        return 0, False
+    remove_files(place, state.uuid, ids)
+    with state.transaction() as conn:
+        return history.remove(conn, ids), len(ids) == most
 
 
 def outlived(

@@ -66,6 +66,26 @@ class State:
         row = self.conn.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0])
 
+    def free_bytes(self) -> tuple[int, int]:
+        """Bytes of the file's pages that hold nothing any more, and of the whole file."""
+        with translated(self.path):
+            pages, free, size = (
+                int(self.conn.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return free * size, pages * size
+
+    def tidy(self, *, anew: bool) -> None:
+        """Take what stands in the write-ahead log into the file; `anew`: write the file without its free pages.
+
+        A log that readers are still in is left for the next time. Raises Storage where others hold the state, or
+        the disk has no room for another file of that size.
+        """
+        with translated(self.path):
+            if anew:
+                self.conn.execute("VACUUM")
+            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @property
     def epoch(self) -> int:
         return int(self.meta("epoch"))

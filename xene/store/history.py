@@ -193,6 +193,11 @@ def known(conn: sqlite3.Connection) -> set[str]:
     return {row[0] for row in conn.execute("SELECT id FROM runs")}
 
 
+def unknown(conn: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
+    """Those of these that are no run of this state."""
+    return [run for run in ids if not conn.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone()]
+
+
 def claimed(conn: sqlite3.Connection) -> set[str]:
     """Runs whose log is archived, as the state has it."""
     rows = conn.execute("SELECT id FROM runs WHERE archived = 1 AND log IN ('complete', 'partial')")
