@@ -48,6 +48,7 @@ def table() -> Table:
             {"seal": Verb("Commands", "Encrypt a value into a Secret manifest", "secret_seal")},
         ),
         "reconcile": Verb(agents, "One pass: compare wanted with observed, do what is missing", "reconcile"),
+        "doctor": Verb(agents, "Look for what may go wrong, and what to do about it", "doctor", plain),
         "gc": Verb(other, "Free what nobody needs, here and on the hosts", "gc", plain),
         "backup": Verb(other, "Copy the state while others work on it", "backup", plain),
         "schema": Verb(other, "Print the JSON schema of a kind of manifest", "schema"),
