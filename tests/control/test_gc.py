@@ -12,7 +12,7 @@ import pytest
 from tests.control.conftest import Host, agent, pipeline, workflow
 from tests.control.test_pruning import files, rows, settled
 from xene.control import gc, logs, sweeping
-from xene.control.archive import zip_path
+from xene.control.archive import LOST, zip_path
 from xene.errors import Unreachable
 from xene.store import history
 
@@ -105,13 +105,15 @@ def test_a_log_that_somebody_removed_is_said_to_be_gone(shop: Host) -> None:
     with shop.state() as state:
         os.unlink(zip_path(shop.place.logs(state.uuid), runs[0]))
     assert rows(shop)[runs[0]] == "complete"
+    found = logs.read(shop.place, runs[0], lambda *_: None, open=shop.open)
+    assert (found.state, found.message) == ("gone", LOST)  # whoever asks is told the truth at once
     assert free(shop, dry=True) == {"logs found to be gone": (1, 0)}
     assert rows(shop)[runs[0]] == "complete"
     assert free(shop) == {"logs found to be gone": (1, 0)}
     assert rows(shop) == {runs[0]: "gone", runs[1]: "complete"}
     said: list[bytes] = []
     found = logs.read(shop.place, runs[0], lambda _, data: said.append(data), open=shop.open)
-    assert (found.state, found.message, said) == ("gone", gc.LOST, [])
+    assert (found.state, found.message, said) == ("gone", LOST, [])
 
 
 def test_specs_that_nothing_refers_to(shop: Host) -> None:

@@ -98,6 +98,7 @@ def control_facts(place: Place, now: float) -> control.Facts:
     exists = os.path.exists(place.state)
     kind = files.file_system(_nearest(place.state))
     network = kind if files.is_network(kind) else ""
+    modes = tuple(_modes(place))  # first: to open a state mends its mode
     trouble, newest = ("", None) if network or not exists else _open(place.state)
     holder = lock.holder(place.state) if exists else None
     space = os.statvfs(_nearest(place.state))
@@ -114,7 +115,7 @@ def control_facts(place: Place, now: float) -> control.Facts:
         synchronized=synchronized(),
         now=now,
         newest=newest,
-        modes=tuple(_modes(place)),
+        modes=modes,
     )
 
 

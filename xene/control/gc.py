@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterable, NamedTuple
 
 from xene.agent.leftovers import sizes
 from xene.control import pruning
+from xene.control.archive import LOST
 from xene.control.place import Place
 from xene.errors import Storage
 from xene.model.ids import is_run_id
@@ -24,7 +25,6 @@ IDLE = (
 )
 REPORTS = 30 * 86400.0  # seconds for which crash reports stay
 PAGES = 4 * 1024 * 1024  # bytes of free pages for which a state is worth to be written anew
-LOST = "its archive is not there any more"
 
 
 class Freed(NamedTuple):
