@@ -9,7 +9,7 @@ import typer
 from xene.agent.tarballs import size_text
 from xene.commands.call import Call
 from xene.commands.slow import slow
-from xene.commands.text import plural
+from xene.commands.text import plural, printable
 from xene.store import backups, db
 
 
@@ -29,8 +29,7 @@ def backup(
     if call.structured:
         call.put_value(made._asdict())
     else:
-        call.put(
-            f"{made.path}: {size_text(made.bytes)}, {plural(made.runs, 'run')}, schema {made.schema}, verified"
-        )
+        what = f"{size_text(made.bytes)}, {plural(made.runs, 'run')}, schema {made.schema}, verified"
+        call.put(f"{printable(made.path)}: {what}")
     call.hint("not in it: logs, artifacts, secrets, the age identity; docs/backup.md tells how to restore")
     return 0

@@ -24,6 +24,7 @@ from xene.wire import messages
 
 PATIENCE = 180.0  # seconds for all agents together
 KINDS = 20  # kinds of things that are believed of one agent
+RUNS = 10_000  # ended runs of one agent that are looked at
 LOOK, ACT = 1, 2  # the two requests
 
 
@@ -117,11 +118,8 @@ class _Sweep:
 
     def _never_heard_of(self, asked: _Asked, ended: Any) -> list[str]:
         """Ended runs that are not in this state, once all that the agent has journalled is stored in it."""
-        ids = (
-            [run for run in ended if isinstance(run, str) and is_run_id(run)]
-            if isinstance(ended, list)
-            else []
-        )
+        said = ended[:RUNS] if isinstance(ended, list) else []
+        ids = [run for run in said if isinstance(run, str) and is_run_id(run)]
         last = asked.hello.get("last")
         with self._state.snapshot() as conn:
             row = agents.read(conn, asked.row.name)
