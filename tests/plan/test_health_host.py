@@ -26,6 +26,7 @@ WELL: dict[str, list[str]] = {
     "kill_user_processes": ["b false"],
     "linger": ["no"],
     "cron_daemon": ["cron"],
+    "crontab_lines": ["1"],
     "daemon": ["77 state-1/build-1"],
     "engine": ["podman 0 version"],
     "done": ["yes"],
@@ -94,6 +95,8 @@ def test_what_is_not_well(
     [
         (CRON, {}, OK, "(cron)"),
         (CRON, {"cron_daemon": []}, PROBLEM, "no cron daemon"),
+        (CRON, {"crontab_lines": ["0"]}, PROBLEM, "is gone from its user's crontab"),
+        (CRON, {"crontab_lines": []}, PROBLEM, "is gone from its user's crontab"),
         (CRON._replace(starts=None), {}, PROBLEM, "nothing starts it"),
         (CRON._replace(starts="none"), {}, PROBLEM, "nothing starts it"),
         (CRON._replace(autostart="none"), {}, WARNING, "autostart: none"),

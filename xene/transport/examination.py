@@ -6,7 +6,9 @@ was said and when. It judges nothing (`plan.health` does), and leaves nothing on
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -73,6 +75,9 @@ main() {
     read -r name < "$comm"
     case $name in cron|crond|fcron) say cron_daemon "$name" ;; esac
   done
+  if command -v crontab > /dev/null; then
+    say crontab_lines "$(crontab -l | grep -cF "# xene: $state/$agent")"
+  fi
   for file in "$home"/*/*/daemon.pid; do
     [ -f "$file" ] || continue
     read -r pid rest < "$file"
@@ -118,7 +123,7 @@ def parse(out: str) -> tuple[str, dict[str, list[str]]]:
     facts: dict[str, list[str]] = {}
     for line in after.splitlines() if mark else ():
         key, equals, value = line.partition("=")
-        if equals and value:
+        if key and equals and value:
             facts.setdefault(key, []).append(value)
     return (before if mark else out).strip(), facts
 
@@ -154,19 +159,24 @@ class _Listener:
 
 
 def _here(target: Target, said: _Listener, seconds: float) -> None:
-    try:
-        done = subprocess.run(
-            ["/bin/sh", "-s"],
-            input=script(target).encode(),
-            capture_output=True,
-            timeout=seconds,
-            start_new_session=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise _late(target, seconds) from None
-    said.take(done.stdout)
-    said.err = done.stderr
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        ["/bin/sh", "-s"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+    ) as process:
+        try:
+            out, said.err = process.communicate(script(target).encode(), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise _late(target, seconds) from None
+        finally:
+            _end(process)
+    said.take(out)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """What hangs goes with all that it has started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _there(target: Target, trusted: list[str], said: _Listener, seconds: float) -> None:

@@ -191,6 +191,11 @@ def _autostart(wants: Wants, facts: Facts) -> Check:
             "autostart", PROBLEM, "its crontab would start it after a reboot, but no cron daemon runs there",
             "install and start cron there, or say `autostart: systemd`",
         )  # fmt: skip
+    if wants.starts == "cron" and _first(facts, "crontab_lines") in ("", "0"):
+        return Check(
+            "autostart", PROBLEM, "the line that starts it after a reboot is gone from its user's crontab",
+            "its daemon writes the line when it starts: end the daemon there, then run `xene reconcile`",
+        )  # fmt: skip
     if wants.starts == "systemd" and "yes" not in facts.get("linger", ()):
         return Check(
             "autostart", PROBLEM, "its systemd unit is started only when its user logs in",
