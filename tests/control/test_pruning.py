@@ -281,3 +281,23 @@ def test_slots_go_after_400_days_and_nothing_below_them_ever_fires(shop: Host) -
         assert slots(state) == [now - 399 * day, now - day]
         (watermark,) = state.conn.execute("SELECT watermark FROM triggers").fetchone()
         assert watermark == now - 401 * day
+
+
+def test_the_fire_of_a_slot_stays_as_long_as_the_slot(shop: Host) -> None:
+    """An agent that was away may report another run of it: what follows must not be decided twice."""
+    runs = settled(shop, 3)
+    now = time.time()
+    with shop.state() as state:
+        with state.transaction() as conn:
+            fire_id = conn.execute("SELECT fire FROM runs WHERE id = ?", (runs[0],)).fetchone()[0]
+            conn.execute("UPDATE fires SET slot = ? WHERE id = ?", (now, fire_id))
+            conn.execute(
+                "INSERT INTO slots (workflow, pipeline, trigger, at, outcome, recorded_at)"
+                " VALUES ('flow', 'build', 't', ?, 'fired', 0)",
+                (now,),
+            )
+        assert pruning.prune(shop.place, state, now).runs == 1
+        assert state.conn.execute("SELECT 1 FROM fires WHERE id = ?", (fire_id,)).fetchone()
+        assert pruning.prune(shop.place, state, now + pruning.retention.SLOT_AGE + 1).slots == 1
+        assert not state.conn.execute("SELECT 1 FROM fires WHERE id = ?", (fire_id,)).fetchone()
+        assert state.conn.execute("SELECT count(*) FROM fires").fetchone() == (2,)

@@ -116,16 +116,28 @@ def remove(conn: sqlite3.Connection, ids: Iterable[str]) -> int:
 
 
 def _left_by(conn: sqlite3.Connection, fire: str) -> None:
-    """A fire has one run less. What was skipped in it stays so: how that run ended is not known any more."""
+    """A fire has one run less. What was skipped in it stays so: how that run ended is not known any more.
+
+    That of a slot stays as long as the slot: an agent that was away may yet report another run of it, and what
+    follows in a fire must not be decided twice.
+    """
     conn.execute("UPDATE followers SET outcome = 'final' WHERE fire = ? AND outcome = 'skipped'", (fire,))
     empty = conn.execute(
-        "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM runs WHERE fire = ?)"
-        " AND NOT EXISTS (SELECT 1 FROM followers WHERE fire = ? AND outcome IS NULL)",
-        (fire, fire),
+        f"SELECT 1 FROM fires WHERE id = ? AND slot IS NULL AND {_EMPTY}", (fire,)
     ).fetchone()
     if empty is not None:
-        conn.execute("DELETE FROM followers WHERE fire = ?", (fire,))
-        conn.execute("DELETE FROM fires WHERE id = ?", (fire,))
+        _remove_fire(conn, fire)
+
+
+_EMPTY = (
+    "NOT EXISTS (SELECT 1 FROM runs r WHERE r.fire = fires.id)"
+    " AND NOT EXISTS (SELECT 1 FROM followers f WHERE f.fire = fires.id AND f.outcome IS NULL)"
+)
+
+
+def _remove_fire(conn: sqlite3.Connection, fire: str) -> None:
+    conn.execute("DELETE FROM followers WHERE fire = ?", (fire,))
+    conn.execute("DELETE FROM fires WHERE id = ?", (fire,))
 
 
 # -- slots
@@ -151,6 +163,10 @@ def remove_slots(conn: sqlite3.Connection, before: float, most: int) -> int:
         rows,
     )
     conn.executemany("DELETE FROM slots WHERE workflow = ? AND pipeline = ? AND trigger = ? AND at = ?", rows)
+    if rows:
+        gone = conn.execute(f"SELECT id FROM fires WHERE slot <= ? AND {_EMPTY}", (rows[-1][3],)).fetchall()
+        for (fire,) in gone:
+            _remove_fire(conn, fire)
     return len(rows)
 
 
