@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import Iterator
 from zoneinfo import ZoneInfo
 
@@ -138,4 +138,4 @@ def offset(zone: ZoneInfo, at: int) -> timedelta:
 def utc(*fields: int) -> int:
     """Seconds since 1970 of a date and time in UTC."""
     year, month, day, *rest = fields
-    return int(datetime(year, month, day, *rest, tzinfo=timezone.utc).timestamp())
+    return int(datetime(year, month, day, *rest, tzinfo=UTC).timestamp())

@@ -40,7 +40,7 @@ def agree(name: str, zone: Zone, table: list[Minute], schedules: tuple[str, ...]
     free = [(each, POLICIES[0]) for each in schedules if each not in fixed]
     for expression, (gap, fold) in [*product(fixed, POLICIES), *free]:
         cron = Cron((expression,), time_zone=name, gap=gap, fold=fold)
-        found = {at: flag for at, flag in Schedule(cron, zone).between(begin, end)}
+        found = dict(Schedule(cron, zone).between(begin, end))
         wanted = expected(expression, table, gap, fold)
         wanted.pop(begin, None)
         assert found == wanted, (name, expression, gap, fold, begin)
