@@ -48,6 +48,7 @@ ELSEWHERE = {
     "xene why pipeline/NAME": "below, with a name",
     "xene validate PATH": "below, with a path",
     "xene graph": "tests/commands/test_graph.py",
+    "xene import crontab": "tests/commands/test_import_crontab.py",
     "xene apply figures.yaml": "tests/test_guides.py",
     "xene get slots": "tests/test_guides.py",
     "xene suspend figures": "tests/test_guides.py",
