@@ -17,7 +17,6 @@ from xene.manifest.zones import zone_bytes
 
 Variables = Mapping[str, str]
 
-KEPT_RUNS = 100  # of each pipeline: cron keeps none, and a job of every minute has half a million in a year
 # What cron sets where the crontab does not.
 _DEFAULTS = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
 _MAIL = ("MAILTO", "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING")
@@ -156,7 +155,6 @@ def _pipeline(name: str, kept: _Kept, shared: Variables, agent: str | None) -> d
         **({"env": own} if own else {}),
         **({"placement": {"agent": agent}} if agent else {}),
         "concurrencyPolicy": "Allow",
-        "history": {"keep": KEPT_RUNS},
         "tasks": {"job": {"steps": _steps(kept.job, kept.env["SHELL"])}},
     }
 
