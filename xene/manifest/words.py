@@ -24,12 +24,17 @@ def _unknown(case: Case) -> Iterator[Finding]:
             continue
         missing = [name for name in error.schema.get("required", ()) if name not in error.instance]
         options = missing if closest(key, missing) else [name for name in known if name not in error.instance]
-        hint = did_you_mean(key, options, _elsewhere(key, case.kind) or f"the keys here are {listed(known)}")
+        otherwise = _elsewhere(key, case.kind) or f"the keys here are {listed(known)}"
+        if error.instance[key] is None and " " in key.strip():
+            hint = _COMMA
+        else:
+            hint = did_you_mean(key, options, otherwise)
         yield Finding(
             (*path, key), "unknown-key", f"{place_of(error)} has no key {quoted(key)}", hint, at_key=True
         )
 
 
+_COMMA = "inside {} and [] a text that holds ',' wants quotes"
 _OF_USERS = ("needs", "join", "matrix")
 
 
@@ -54,6 +59,9 @@ def _objects(kind: str) -> list[tuple[str, schema.Schema]]:
 
 def _missing(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
+    title = error.schema.get("title", "")
+    if title in later.INSTEAD and any(key in error.instance for key in later.KEYS[title]):
+        return  # which is told of that key
     for name in error.validator_value:
         if f"'{name}' is a required" not in error.message:
             continue
@@ -172,6 +180,12 @@ def _few(case: Case) -> Iterator[Finding]:
     yield Finding(path, "wrong-value", f"{label(path)} must not be an empty {sort}")
 
 
+def _many(case: Case) -> Iterator[Finding]:
+    path, error = case.path, case.error
+    size, limit = len(error.instance), error.validator_value
+    yield Finding(path, "wrong-value", f"{label(path)} has {size} items; at most {limit} are allowed")
+
+
 def _long(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
     size, limit = len(error.instance), error.validator_value
@@ -225,6 +239,7 @@ WORDS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "const": _const,
     "pattern": _form,
     "maxLength": _long,
+    "maxItems": _many,
     "minLength": _few,
     "minItems": _few,
     "minProperties": _few,
