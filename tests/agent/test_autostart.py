@@ -20,6 +20,7 @@ from tests.agent.entrusting import assign, charge, hold
 from tests.agent.probe import STATE, Probe, one_step, probing, stop_daemon
 from tests.agent.test_recovery import again, kill_daemon
 from tests.agent.test_runs import wait_until
+from tests.crontabs import REAL_PATH, lay_stub
 from xene.agent import comeback, crontab, units
 from xene.agent.crontab import edited
 from xene.wire import messages
@@ -27,26 +28,13 @@ from xene.wire import messages
 MARKER = b"# xene:S/a"
 LINE = b"@reboot /bin/sh x # xene:S/a"
 
-# A crontab program with its table in the file beside it; FAIL beside it makes it fail, SLOW makes it slow.
-STUB = """\
-#!/bin/sh
-here=$(dirname "$0")
-[ -e "$here/FAIL" ] && { echo "the spool is on fire" >&2; exit 1; }
-case $1 in
--l) [ -e "$here/table" ] || { echo "no crontab for $USER" >&2; exit 1; }; cat "$here/table" ;;
--r) rm -f "$here/table" ;;
--) cat > "$here/new.$$"; [ -e "$here/SLOW" ] && sleep 0.05; mv "$here/new.$$" "$here/table" ;;
-esac
-"""
-
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory on PATH with a crontab of the test's own."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    (programs / "crontab").write_text(STUB)
-    (programs / "crontab").chmod(0o755)
+    lay_stub(programs)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     return programs
 
@@ -125,7 +113,7 @@ def test_the_line_is_there_while_there_is_a_cron_trigger(home: str, programs: Pa
         probe.wait(lambda: how(probe) == ("cron", ""))
         lines = table(programs).splitlines()
         assert lines[:2] == ["MAILTO=me", "0 1 * * * backup"]
-        assert lines[2].startswith("@reboot ") and lines[2].endswith(f" # xene:{STATE}/probe")
+        assert lines[2].startswith("@reboot ") and lines[2].endswith(f" # xene: {STATE}/probe")
         probe.close()
         second = again(probe)
         assert second.hello["facts"]["autostart"] == "cron"
@@ -138,9 +126,8 @@ def test_the_line_is_there_while_there_is_a_cron_trigger(home: str, programs: Pa
 
 def test_no_trigger_no_line(home: str, programs: Path) -> None:
     with probing(home) as probe:
-        hold(probe, charge(since=time.time(), duties={}, lease=60.0, lost_after=80.0), autostart="cron")
-        probe.ended_run = probe.start(one_step("true"))
-        probe.ended(probe.ended_run)
+        hold(probe, charge(since=time.time(), duties={}), autostart="cron")
+        probe.ended(probe.start(one_step("true")))
         assert how(probe) == ("none", "") and not table(programs)
 
 
@@ -198,8 +185,7 @@ def test_a_crontab_that_fails_leaves_the_agent_working_and_is_told(home: str, pr
 
 
 def test_a_host_without_cron_says_so(home: str, monkeypatch) -> None:
-    if shutil.which("crontab"):
-        monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
     with probing(home) as probe:
         hold(probe, charge(since=time.time()), autostart="cron")
         probe.wait(lambda: how(probe) == ("none", "there is no program `crontab` on this host"))
@@ -234,9 +220,7 @@ def test_a_daemon_that_is_stopped_on_its_host_keeps_its_line(home: str, programs
 
 def test_many_at_once_lose_no_line(programs: Path, tmp_path: Path) -> None:
     (programs / "SLOW").touch()
-    names = [f"a{number}" for number in range(8)]
-    homes = [Path(tmp_path, name) for name in names]
-    marks = [f"# xene:S/{name}".encode() for name in names]
+    marks = [f"# xene:S/a{number}".encode() for number in range(8)]
 
     def add(mark: bytes) -> None:
         crontab.put(mark, b"@reboot x " + mark, str(tmp_path))
@@ -247,7 +231,6 @@ def test_many_at_once_lose_no_line(programs: Path, tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(table(programs).encode().splitlines()) == sorted(b"@reboot x " + mark for mark in marks)
-    assert len(homes) == 8
 
 
 def test_somebody_else_edits_at_the_same_time(programs: Path, tmp_path: Path, monkeypatch) -> None:
@@ -285,14 +268,14 @@ crontab -l | wc -l
 
 
 def test_the_real_crontab() -> None:
-    if shutil.which("crontab") is None or os.geteuid() != 0:
+    if shutil.which("crontab", path=REAL_PATH) is None or os.geteuid() != 0:
         pytest.skip("the program `crontab` is MISSING, or this is not root: apt-get install cron")
     root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", REAL, "sh", sys.executable],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": root, "PATH": REAL_PATH},
     )
     assert done.stdout.split() == ["1", "same", "1", "None"], done.stderr
 

@@ -1,4 +1,4 @@
-"""The daemon killed -9 at every point around a fire, and journals torn at every byte: each slot once, and its run."""
+"""The daemon killed -9 at every point around a fire, journals torn at every byte: each slot once, and its run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIRING = [
     *[f"write:half#{hit}" for hit in (1, 2, 3)],
     *both("rename journal"),
 ]
-ASSIGNING = both("entrust", "assign", "append assigned", "fdatasync") + ["write:half#1"]
+ASSIGNING = [*both("entrust", "assign", "append assigned", "fdatasync"), "write:half#1"]
 
 
 class Around(Stubborn):
@@ -127,7 +127,7 @@ def test_killed_while_it_is_entrusted(control: Around, point: str) -> None:
 
 
 def test_a_journal_torn_at_every_byte_behind_a_group_of_records(tmp_path: Path) -> None:
-    """Seven slots, of which four fire, in one group: wherever it is torn, the next daemon accounts for each once."""
+    """Seven slots, four of which fire, in one group: wherever it is torn, each is accounted for once."""
     path = str(tmp_path / "journal")
     ledger = Ledger(*open_journal(path, events.journal_begun(1.0, "u")))
     made = charge(since=1020.0, catch_up="all", starting_deadline=220.0)

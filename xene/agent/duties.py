@@ -190,7 +190,7 @@ class Duties:
         self.triggers.tick(now)
 
     def pause(self) -> Optional[float]:
-        """Seconds until `tick` has something to do, where no alarm rings for it; None: not before something does."""
+        """Seconds until `tick` has something to do for which no alarm rings; None: there is nothing such."""
         now = self._work.clock()
         at, up = self.triggers.next_at(), self._leases.next_at()
         waits: List[float] = []
