@@ -133,8 +133,8 @@ def test_no_trigger_no_line(home: str, programs: Path) -> None:
 
 def test_the_line_brings_the_very_daemon_back(home: str, programs: Path, monkeypatch) -> None:
     """As cron would call it: from `/`, with next to no environment."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
     with probing(home) as probe:
-        monkeypatch.setenv("TZ", "Asia/Kolkata")
         hold(probe, charge(since=time.time()), autostart="cron")
         probe.wait(lambda: how(probe) == ("cron", ""))
         kill_daemon(probe)
@@ -148,8 +148,10 @@ def test_the_line_brings_the_very_daemon_back(home: str, programs: Path, monkeyp
         pid = probe.daemon_pid()
         second = again(probe)
         assert second.hello["facts"]["pid"] == pid
-        run = second.start(one_step('echo "$PATH"'))
-        assert str(programs) in second.read_logs(run if second.ended(run) else run)[("t", "s")].decode()
+        run = second.start(one_step('echo "$PATH $TZ"'))
+        second.ended(run)
+        said = second.read_logs(run)[("t", "s")].decode()
+        assert str(programs) in said and said.endswith(" Asia/Kolkata\n")
         second.close()
 
 

@@ -223,3 +223,20 @@ def test_a_secret_and_a_lease_are_both_waited_for(probe: Probe) -> None:
     )
     answer(probe)
     assert ended(probe, run)["phase"] == phases.SUCCESS
+
+
+def test_a_lease_that_ends_on_a_full_disk_kills_all_the_same(probe: Probe) -> None:
+    """Another agent may start it by then: this cannot wait until there is room to write it down."""
+    import resource
+
+    made = leased(3.0, since=time.time())
+    hold(probe, made)
+    answer(probe)
+    run = start_manually(probe, made)
+    probe.wait(lambda: begun(probe, run))
+    size = os.path.getsize(os.path.join(probe.home, STATE, "probe", "journal"))
+    unlimited = resource.prlimit(probe.daemon_pid(), resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    wait_until(lambda: not process.members(f"XENE_RUN={run}", None))
+    assert not any(event["type"] == "run.ended" for event in probe.events)
+    resource.prlimit(probe.daemon_pid(), resource.RLIMIT_FSIZE, unlimited)
+    assert ended(probe, run)["reason"] == phases.LEASE_ENDED
