@@ -138,7 +138,7 @@ def test_a_leap_of_the_clock_is_caught_up_as_the_trigger_says(armed: str, catch_
         assert went == (slots if catch_up == "all" else slots[-1:])
         assert sorted(went + late) == slots
         stepped = [event for event in probe.events if event["type"] == "clock.stepped"]
-        assert len(stepped) == 1 and stepped[0]["by"] == pytest.approx(600, abs=1)
+        assert [round(event["by"], -1) for event in stepped] == [600]
         for event in fired(probe):
             assert ended(probe, event["run"])["phase"] == phases.SUCCESS
 
@@ -151,7 +151,7 @@ def test_a_clock_that_leapt_and_came_back_silences_nothing_and_fires_nothing_twi
         forward(armed, 9 * 86400)
         probe.wait(lambda: len(fired(probe)) == 2)
         forward(armed, -9 * 86400)
-        probe.wait(lambda: sum(event["type"] == "clock.stepped" for event in probe.events) == 2)
+        probe.wait(lambda: any(e["type"] == "clock.stepped" and e["by"] < -86400 for e in probe.events))
         for count in (3, 4):
             forward(armed, 60)
             probe.wait(lambda: len(fired(probe)) >= count)
