@@ -2,13 +2,14 @@
 
 import sys
 
-from bench import local, manifests, placement, ssh, triggers
+from bench import local, manifests, placement, slots, ssh, triggers
 from bench.timing import machine
 
 REPORTS = {
     "local": local.report,
     "manifests": manifests.report,
     "placement": placement.report,
+    "slots": slots.report,
     "ssh": ssh.report,
     "triggers": triggers.report,
 }

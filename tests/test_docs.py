@@ -47,6 +47,9 @@ ELSEWHERE = {
     "xene why agent/NAME": "below, with a name",
     "xene why pipeline/NAME": "below, with a name",
     "xene validate PATH": "below, with a path",
+    "xene doctor": "tests/test_doctor.py",
+    "xene gc": "tests/commands/test_gc.py",
+    "xene backup": "tests/commands/test_backup.py",
     "xene graph": "tests/commands/test_graph.py",
     "xene timeline": "tests/commands/test_graph.py",
 }

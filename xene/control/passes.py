@@ -11,7 +11,7 @@ import queue
 import time
 from typing import Any, Callable, Iterable, Mapping
 
-from xene.control import carrying, following, hearing, placing, telling, world
+from xene.control import carrying, following, hearing, placing, pruning, telling, world
 from xene.control import safe as safes
 from xene.control.archive import Archive, Packed
 from xene.control.fetching import Fetching, Settled
@@ -29,6 +29,7 @@ from xene.store.db import State
 
 FIRST_CONTACT = 10.0  # seconds that placement waits for agents that were never tried
 LOOK = 0.5  # seconds between looks at a state that others may have written without a nudge
+HOUSE = 30.0  # seconds between looks whether history is to be pruned
 PASSES = 5  # what one pass ends or forgets may let the next one decide more
 
 
@@ -47,7 +48,7 @@ class Control:
         self.nudged = False
         self.dirty, self.unplaced = True, pipelines.want_placing(state.conn)
         self.on_log: Callable[[str, Mapping[str, Any], bytes], None] = lambda *_: None
-        self._began = time.monotonic()
+        self._began = self._house_at = time.monotonic()
         self._version = state.data_version()
 
     def __enter__(self) -> Control:
@@ -66,9 +67,19 @@ class Control:
         wanted = self.connect(reach)
         if self.dirty:
             self.make_pass()
+        self._keep_house()
         at = self.sessions.next_try(wanted)
         wait = min(timeout, LOOK, max(0.0, at - time.monotonic()) if at is not None else LOOK)
         return self._take(self._wait(wait))
+
+    def _keep_house(self) -> None:
+        """Now and then one lot of what has had its time goes, and the next one in the next turn."""
+        if time.monotonic() >= self._house_at:
+            more = (
+                pruning.is_due(self.state, time.time())
+                and pruning.prune(self.place, self.state, time.time()).more
+            )
+            self._house_at = time.monotonic() + (0.0 if more else HOUSE)
 
     def _look_again(self) -> None:
         """Somebody else has written."""
