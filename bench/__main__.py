@@ -2,14 +2,16 @@
 
 import sys
 
-from bench import local, manifests, placement, ssh
+from bench import local, manifests, placement, slots, ssh, triggers
 from bench.timing import machine
 
 REPORTS = {
     "local": local.report,
     "manifests": manifests.report,
     "placement": placement.report,
+    "slots": slots.report,
     "ssh": ssh.report,
+    "triggers": triggers.report,
 }
 
 if __name__ == "__main__":

@@ -255,6 +255,17 @@ class TestAClockThatIsSet:
         assert book.again[0] == (NOON + 600, NOON + 3650 * DAY - HOUR)
         assert told(ask(hourly(), book, NOON + 2 * HOUR)[0]) == [(1, "missed", "Late"), (1, "fired", None)]
 
+    def test_years_that_were_not_accounted_for_come_too(self) -> None:
+        """Though the only one that was looked at has fired."""
+        cron = Cron(("0 12 1 6 *",))
+        found, book = ask(cron, Book(NOON), NOON + 3640 * DAY)
+        assert found == [Verdict(utc(2035, 6, 1, 12), "fired", None, "")]
+        book = stepped_back(book, NOON + 600)
+        years = [ask(cron, book, utc(year, 6, 1, 12))[0] for year in (2027, 2035, 2036)]
+        assert [verdicts[-1].at if verdicts else None for verdicts in years] == [
+            utc(2027, 6, 1, 12), utc(2034, 6, 1, 12), utc(2036, 6, 1, 12),
+        ]  # fmt: skip
+
     def test_forward_back_and_forward_again(self) -> None:
         _, book = ask(hourly(), Book(NOON), NOON + 10 * HOUR + 600)
         book = stepped_back(book, NOON + 60)

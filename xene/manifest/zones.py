@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from xene.engine.zones import Zone, load_zone
 
-_NAME = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,3}\Z")
+_NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}\Z")
 # Not IANA's: the host's own zone, and copies that count leap seconds, which time on Unix does not.
 _HOST_ONLY = frozenset({"localtime", "posixrules", "posix", "right"})
 _LOCAL, _NAMED = "/etc/localtime", "/etc/timezone"
