@@ -66,7 +66,7 @@ def remove(place: Place, name: str, *, lost: bool = False, open: Open = open_cha
         if not state.exists or agents.read(state.conn, name) is None:
             raise NotFound(f"there is no agent {name}", hint="xene get agents")
         with state.transaction() as conn:
-            objects.remove(conn, objects.AGENT, name)
+            objects.remove(conn, time.time(), objects.AGENT, name)
             ended = _write_off(conn, name) if lost else ()
         if lost:
             drive(place, Told(), open=open)

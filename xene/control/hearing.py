@@ -19,6 +19,7 @@ from xene.model import phases
 from xene.plan import recovery
 from xene.store import agents, runs
 from xene.store.db import State
+from xene.store.record import record
 from xene.transport.session import Down, Got, Item, Up, reason_of
 
 QUIET = 30.0  # seconds that an agent may take for the next piece of what its hello promised
@@ -178,7 +179,7 @@ def _events(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Got,
         row = agents.read(conn, item.agent)
         journal = row.journal if row else None
     if journal is not None:
-        runs.record(conn, item.agent, journal, events, now)
+        record(conn, item.agent, journal, events, now)
     if any(event.get("type") in _DECIDING for event in events):
         news.dirty = True
     if any(event.get("type") == "assigned" and event.get("gone") for event in events):
