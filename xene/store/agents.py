@@ -12,7 +12,7 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.errors import NotFound
 from xene.model import phases
-from xene.store import events
+from xene.store import events, overrides
 
 FACTS_MAX = 64 * 1024  # characters of JSON
 _FACTS, _FACT_MAX = 64, 1000  # how many facts, and how many characters of one, are kept
@@ -175,8 +175,10 @@ def trust(conn: sqlite3.Connection, now: float, name: str, key: str, fingerprint
 
 
 def drop(conn: sqlite3.Connection, name: str) -> None:
-    """Forget an agent and whatever it held."""
+    """Forget an agent, whatever it held, and what was said of it."""
     conn.execute("DELETE FROM holdings WHERE agent = ?", (name,))
+    conn.execute("DELETE FROM leases WHERE agent = ?", (name,))
+    overrides.forget(conn, overrides.AGENT, name)
     conn.execute("DELETE FROM agents WHERE name = ?", (name,))
 
 

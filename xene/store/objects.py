@@ -10,6 +10,7 @@ import sqlite3
 from typing import Any, Mapping, NamedTuple
 
 from xene.model import codec, phases
+from xene.store import overrides
 
 WORKFLOW, AGENT, SECRET, TEMPLATE = "Workflow", "Agent", "Secret", "TaskTemplate"
 
@@ -66,6 +67,7 @@ def put(
     text: str,
 ) -> None:
     """Store an object that is new or has changed; its generation goes up. `text` is its JSON."""
+    before = overrides.suspension(conn)
     conn.execute(
         "INSERT INTO objects (kind, name, source, generation, revision, labels, data, created_at, updated_at)"
         " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT (kind, name) DO UPDATE SET source = excluded.source,"
@@ -76,6 +78,7 @@ def put(
     _moved(conn)
     if kind == WORKFLOW:
         _put_pipelines(conn, now, name, json.loads(text))
+        overrides.resumed(conn, now, before, name)
     elif kind == AGENT:
         _put_agent(conn, name, json.loads(text))
 
@@ -91,6 +94,7 @@ def remove(conn: sqlite3.Connection, kind: str, name: str) -> None:
     _moved(conn)
     if kind == WORKFLOW:
         conn.execute("DELETE FROM pipelines WHERE workflow = ?", (name,))
+        overrides.forget(conn, overrides.WORKFLOW, name)
     elif kind == AGENT:
         conn.execute("UPDATE agents SET leaving = 1 WHERE name = ?", (name,))
 
@@ -127,6 +131,7 @@ def _put_pipelines(conn: sqlite3.Connection, now: float, workflow: str, data: Ma
         if name not in pipelines
     ]
     conn.executemany("DELETE FROM pipelines WHERE workflow = ? AND name = ?", gone)
+    overrides.forget_pipelines(conn, workflow, pipelines)
     rows = []
     for position, (name, body) in enumerate(pipelines.items()):
         revision = put_revision(conn, now, codec.executable_spec(data, name))
@@ -156,6 +161,7 @@ def _put_agent(conn: sqlite3.Connection, name: str, data: Mapping[str, Any]) -> 
     """Make the agent's row match its object. A new way to reach it is a new first contact."""
     spec = data["spec"]
     _retire_implicit(conn, name)
+    said = overrides.word(conn, overrides.AGENT, name, overrides.CORDONED)
     row = conn.execute("SELECT spec FROM agents WHERE name = ?", (name,)).fetchone()
     conn.execute(
         "INSERT INTO agents (name, phase, reason, message, cordoned, capacity, labels, spec)"
@@ -164,7 +170,7 @@ def _put_agent(conn: sqlite3.Connection, name: str, data: Mapping[str, Any]) -> 
         " capacity = excluded.capacity, labels = excluded.labels, spec = excluded.spec",
         (
             name,
-            int(spec.get("cordon", False)),
+            int(spec.get("cordon", False) if said is None else said),
             spec.get("capacity"),
             json.dumps(data["metadata"].get("labels", {})),
             json.dumps(spec),
