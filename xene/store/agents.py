@@ -22,7 +22,8 @@ CPUS_MOST = 1024  # that are believed: what a host says it has draws work to it
 class Agent(NamedTuple):
     """One row. `capacity` is the declared one, else its CPUs once known. `spec` is that of its object.
 
-    `tried_at`: when it was last found to be ready or in trouble; None: no contact was ever tried.
+    `tried_at`: when it was last found to be ready or in trouble; None: no contact was ever tried. `drained`: it
+    gives away what it has.
     """
 
     name: str
@@ -42,11 +43,13 @@ class Agent(NamedTuple):
     spec: Mapping[str, Any]
     last_seen_at: float | None
     tried_at: float | None
+    drained: bool
 
 
 _COLUMNS = (
     "name, implicit, leaving, phase, reason, message, cordoned, capacity, labels, journal, cursor,"
-    " version, facts, trusted, spec, last_seen_at, tried_at"
+    " version, facts, trusted, spec, last_seen_at, tried_at, EXISTS (SELECT 1 FROM overrides o"
+    " WHERE o.kind = 'Agent' AND o.name = agents.name AND o.field = 'drained' AND o.value)"
 )
 
 
@@ -81,6 +84,7 @@ def _agent(row: tuple[Any, ...]) -> Agent:
         spec=json.loads(row[14]),
         last_seen_at=row[15],
         tried_at=row[16],
+        drained=bool(row[17]),
     )
 
 
