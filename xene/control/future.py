@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Iterable
 
 from xene.control import placing
@@ -10,7 +11,7 @@ from xene.manifest.repository import Repository
 from xene.model import codec
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan
 from xene.plan.placement import Candidate, Decision, Wanted, place
-from xene.store import agents, objects, pipelines, runs
+from xene.store import agents, objects, overrides, pipelines, runs
 from xene.store.db import State
 
 
@@ -48,13 +49,15 @@ class After:
     def _candidate(self, name: str, before: Candidate | None) -> Candidate:
         data = json.loads(self._entries[objects.AGENT, name].text)
         spec = data["spec"]
+        said = overrides.word(self._conn, overrides.AGENT, name, overrides.CORDONED)
         return Candidate(
             name=name,
             labels=data["metadata"].get("labels", {}),
             capacity=spec.get("capacity", before.capacity if before else None),
             ready=before.ready if before else True,
-            cordoned=spec.get("cordon", False),
+            cordoned=spec.get("cordon", False) if said is None else said,
             why_not_ready=before.why_not_ready if before else "",
+            drained=before.drained if before else False,
         )
 
     def pipelines(self) -> Iterable[Wanted]:
@@ -87,7 +90,7 @@ class After:
 
 
 def _ready(each: Candidate) -> Candidate:
-    return Candidate(each.name, each.labels, each.capacity, True, each.cordoned)
+    return replace(each, ready=True, why_not_ready="")
 
 
 def place_all(after: After) -> dict[str, Decision]:

@@ -32,6 +32,7 @@ def candidates(known: Iterable[Agent]) -> list[Candidate]:
             ready=agent.phase == phases.READY,
             cordoned=agent.cordoned,
             why_not_ready="" if agent.phase == phases.READY else _why(agent),
+            drained=agent.drained,
         )
         for agent in known
         if not agent.leaving

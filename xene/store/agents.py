@@ -12,7 +12,7 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.errors import NotFound
 from xene.model import phases
-from xene.store import events
+from xene.store import events, overrides
 
 FACTS_MAX = 64 * 1024  # characters of JSON
 _FACTS, _FACT_MAX = 64, 1000  # how many facts, and how many characters of one, are kept
@@ -22,7 +22,8 @@ CPUS_MOST = 1024  # that are believed: what a host says it has draws work to it
 class Agent(NamedTuple):
     """One row. `capacity` is the declared one, else its CPUs once known. `spec` is that of its object.
 
-    `tried_at`: when it was last found to be ready or in trouble; None: no contact was ever tried.
+    `tried_at`: when it was last found to be ready or in trouble; None: no contact was ever tried. `drained`: it
+    gives away what it has.
     """
 
     name: str
@@ -42,11 +43,13 @@ class Agent(NamedTuple):
     spec: Mapping[str, Any]
     last_seen_at: float | None
     tried_at: float | None
+    drained: bool
 
 
 _COLUMNS = (
     "name, implicit, leaving, phase, reason, message, cordoned, capacity, labels, journal, cursor,"
-    " version, facts, trusted, spec, last_seen_at, tried_at"
+    " version, facts, trusted, spec, last_seen_at, tried_at, EXISTS (SELECT 1 FROM overrides o"
+    " WHERE o.kind = 'Agent' AND o.name = agents.name AND o.field = 'drained' AND o.value)"
 )
 
 
@@ -81,6 +84,7 @@ def _agent(row: tuple[Any, ...]) -> Agent:
         spec=json.loads(row[14]),
         last_seen_at=row[15],
         tried_at=row[16],
+        drained=bool(row[17]),
     )
 
 
@@ -175,8 +179,10 @@ def trust(conn: sqlite3.Connection, now: float, name: str, key: str, fingerprint
 
 
 def drop(conn: sqlite3.Connection, name: str) -> None:
-    """Forget an agent and whatever it held."""
+    """Forget an agent, whatever it held, and what was said of it."""
     conn.execute("DELETE FROM holdings WHERE agent = ?", (name,))
+    conn.execute("DELETE FROM leases WHERE agent = ?", (name,))
+    overrides.forget(conn, overrides.AGENT, name)
     conn.execute("DELETE FROM agents WHERE name = ?", (name,))
 
 

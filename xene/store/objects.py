@@ -10,7 +10,7 @@ import sqlite3
 from typing import Any, Mapping, NamedTuple
 
 from xene.model import codec, phases
-from xene.store import triggers
+from xene.store import overrides, triggers
 
 WORKFLOW, AGENT, SECRET, TEMPLATE = "Workflow", "Agent", "Secret", "TaskTemplate"
 
@@ -70,6 +70,7 @@ def put(
     text: str,
 ) -> None:
     """Store an object that is new or has changed; its generation goes up. `text` is its JSON."""
+    before = overrides.suspension(conn)
     conn.execute(
         "INSERT INTO objects (kind, name, source, generation, revision, labels, data, created_at, updated_at)"
         " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT (kind, name) DO UPDATE SET source = excluded.source,"
@@ -82,6 +83,7 @@ def put(
         data = json.loads(text)
         _put_pipelines(conn, now, name, data)
         triggers.put(conn, now, name, data)
+        overrides.resumed(conn, now, before, name)
     elif kind == AGENT:
         _put_agent(conn, name, json.loads(text))
 
@@ -97,6 +99,7 @@ def remove(conn: sqlite3.Connection, now: float, kind: str, name: str) -> None:
     _moved(conn)
     if kind == WORKFLOW:
         conn.execute("DELETE FROM pipelines WHERE workflow = ?", (name,))
+        overrides.forget(conn, overrides.WORKFLOW, name)
         triggers.remove(conn, now, name)
     elif kind == AGENT:
         conn.execute("UPDATE agents SET leaving = 1 WHERE name = ?", (name,))
@@ -152,6 +155,7 @@ def _put_pipelines(conn: sqlite3.Connection, now: float, workflow: str, data: Ma
         if name not in pipelines
     ]
     conn.executemany("DELETE FROM pipelines WHERE workflow = ? AND name = ?", gone)
+    overrides.forget_pipelines(conn, workflow, pipelines)
     rows = []
     for position, (name, body) in enumerate(pipelines.items()):
         revision = put_revision(conn, now, codec.executable_spec(data, name))
@@ -181,6 +185,7 @@ def _put_agent(conn: sqlite3.Connection, name: str, data: Mapping[str, Any]) -> 
     """Make the agent's row match its object. A new way to reach it is a new first contact."""
     spec = data["spec"]
     _retire_implicit(conn, name)
+    said = overrides.word(conn, overrides.AGENT, name, overrides.CORDONED)
     row = conn.execute("SELECT spec FROM agents WHERE name = ?", (name,)).fetchone()
     conn.execute(
         "INSERT INTO agents (name, phase, reason, message, cordoned, capacity, labels, spec)"
@@ -189,7 +194,7 @@ def _put_agent(conn: sqlite3.Connection, name: str, data: Mapping[str, Any]) -> 
         " capacity = excluded.capacity, labels = excluded.labels, spec = excluded.spec",
         (
             name,
-            int(spec.get("cordon", False)),
+            int(spec.get("cordon", False) if said is None else said),
             spec.get("capacity"),
             json.dumps(data["metadata"].get("labels", {})),
             json.dumps(spec),

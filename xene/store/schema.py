@@ -45,7 +45,7 @@ CREATE INDEX pipelines_untagged ON pipelines (workflow, name) WHERE tag IS NULL;
 
 CREATE TABLE holdings (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, agent TEXT NOT NULL,
-  observed_revision TEXT, fenced_at REAL,
+  observed_revision TEXT, bound REAL, sent TEXT, sent_bound REAL, fenced_at REAL,
   PRIMARY KEY (workflow, pipeline, agent)) WITHOUT ROWID;
 CREATE INDEX holdings_agent ON holdings (agent);
 
@@ -82,7 +82,7 @@ CREATE TABLE overrides (
   PRIMARY KEY (kind, name, field)) WITHOUT ROWID;
 
 CREATE TABLE leases (
-  agent TEXT PRIMARY KEY, boot TEXT NOT NULL, up REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+  agent TEXT PRIMARY KEY, boot TEXT NOT NULL, up REAL, at REAL, silent REAL) WITHOUT ROWID;
 
 CREATE TABLE fires (
   id TEXT PRIMARY KEY, workflow TEXT NOT NULL, trigger TEXT NOT NULL, slot REAL,
@@ -205,7 +205,10 @@ def _time(column: str, name: str = "") -> str:
 
 VIEWS = f"""
 CREATE VIEW xene_workflows AS
-SELECT name, source, generation, revision, 0 AS suspended, labels, json_extract(data, '$.spec') AS spec,
+SELECT name, source, generation, revision,
+  coalesce((SELECT value FROM overrides o WHERE o.kind = 'Workflow' AND o.name = objects.name
+    AND o.field = 'suspended'), json_extract(data, '$.spec.suspend') = 1, 0) AS suspended,
+  labels, json_extract(data, '$.spec') AS spec,
   {_time("created_at")}, {_time("updated_at")}
 FROM objects WHERE kind = 'Workflow';
 
@@ -214,7 +217,10 @@ SELECT p.workflow, p.name, p.phase, p.reason, p.message, p.agent, p.revision,
   (SELECT h.observed_revision FROM holdings h
     WHERE h.workflow = p.workflow AND h.pipeline = p.name AND h.agent = p.agent) AS observed_revision,
   (SELECT r.phase FROM runs r WHERE r.workflow = p.workflow AND r.pipeline = p.name
-    ORDER BY r.seq DESC LIMIT 1) AS execution
+    ORDER BY r.seq DESC LIMIT 1) AS execution,
+  coalesce((SELECT value FROM overrides o WHERE o.kind = 'Pipeline' AND o.name = p.workflow || '/' || p.name
+    AND o.field = 'suspended'), (SELECT w.suspended FROM xene_workflows w WHERE w.name = p.workflow), 0)
+    AS suspended
 FROM pipelines p;
 
 CREATE VIEW xene_agents AS

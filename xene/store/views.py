@@ -11,6 +11,7 @@ from typing import Any, Sequence
 
 from xene.model import codec, phases
 from xene.model.units import rfc3339
+from xene.store import overrides
 from xene.store.agents import cpus_of
 from xene.store.db import State
 from xene.store.resolve import resolve_pipeline, resolve_run
@@ -44,7 +45,8 @@ def workflows(
     query = f"SELECT name, source, generation, revision, labels, data FROM objects{where} ORDER BY name"
     with state.snapshot() as conn:
         rows = bounded(conn.execute(query, where.values), limit, lambda row: labels(json.loads(row[4])))
-    return [_workflow(row) for row in rows]
+        suspension = overrides.suspension(conn)
+    return [_workflow(row, suspension.of_workflow(row[0])) for row in rows]
 
 
 def description(state: State, name: str, kind: str = "Workflow") -> str:
@@ -54,13 +56,13 @@ def description(state: State, name: str, kind: str = "Workflow") -> str:
     return str(json.loads(row[0]).get("description", "")) if row else ""
 
 
-def _workflow(row: Sequence[Any]) -> Json:
+def _workflow(row: Sequence[Any], suspended: bool) -> Json:
     return {
         "name": row[0],
         "source": row[1],
         "generation": row[2],
         "revision": row[3],
-        "suspended": False,
+        "suspended": suspended,
         "labels": json.loads(row[4]),
         "spec": json.loads(row[5])["spec"],
     }
@@ -97,10 +99,11 @@ def pipelines(
     with state.snapshot() as conn:
         wanted = by_workflow(conn, labels)
         rows = bounded(conn.execute(query, where.values), limit, lambda row: wanted(row[0]))
-    return [_pipeline(row) for row in rows]
+        suspension = overrides.suspension(conn)
+    return [_pipeline(row, suspension.of_pipeline(row[0], row[1])) for row in rows]
 
 
-def _pipeline(row: Sequence[Any]) -> Json:
+def _pipeline(row: Sequence[Any], suspended: bool) -> Json:
     workflow, name, phase, execution, reason, message, agent, revision, observed, run_id = row
     if phase == phases.SCHEDULED and reason is None and observed not in (None, revision):
         reason = phases.AGENT_BEHIND
@@ -115,7 +118,7 @@ def _pipeline(row: Sequence[Any]) -> Json:
         "agent": agent,
         "revision": revision,
         "observedRevision": observed,
-        "suspended": False,
+        "suspended": suspended,
         "nextFire": None,
         "lastRun": None if run_id is None else {"id": run_id, "phase": execution},
     }
