@@ -17,14 +17,16 @@ from xene.control.stowing import Stowing
 from xene.control.world import run_view
 from xene.model import phases
 from xene.plan import recovery
-from xene.store import agents, runs
+from xene.store import agents, runs, slots, triggers
 from xene.store.db import State
 from xene.store.record import record
 from xene.transport.session import Down, Got, Item, Up, reason_of
 
 QUIET = 30.0  # seconds that an agent may take for the next piece of what its hello promised
 SULK = 10.0  # seconds until an agent that refused is tried again
-_DECIDING = frozenset({"assigned", "run.ended", "run.released"})  # events from which a pass may decide more
+_DECIDING = frozenset(
+    {"assigned", "run.ended", "run.released", "slots.settled"}
+)  # events from which a pass may decide more
 STALE = "StaleEpoch"
 _TAKE_OVER = (
     "this state was restored from a copy, or another one took over: `xene reconcile --take-over` if it is this one"
@@ -133,6 +135,8 @@ def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, n
         views = [run_view(row) for row in runs.unsettled(conn, name)]
         end_lost(conn, now, recovery.on_hello(name, str(hello["journal"]), views))
     if agents.heard(conn, now, name, hello):
+        message = f"the home of agent {name} was wiped or restored: what it had fired is not known"
+        slots.give_up(conn, now, name, phases.AGENT_LOST, message)
         agents.forget_holdings(conn, name)
     runs.back_in_sight(conn, now, name)
     sessions.went_up(name, last)
@@ -151,6 +155,7 @@ def _home_restored(conn: sqlite3.Connection, now: float, sessions: Sessions, nam
     views = [run_view(row) for row in runs.unsettled(conn, name)]
     end_lost(conn, now, recovery.on_rewind(name, views))
     agents.rewound(conn, now, name)
+    triggers.raised(conn, triggers.held_by(conn, name), now)  # what it has forgotten it would fire again
     sessions.drop(name)
 
 

@@ -122,6 +122,9 @@ class Link:
         self.way: str = ""
         self.token = 0
         self.stowed: set[str] = set()  # runs whose artifacts the agent has, as it said on this connection
+        self.lacking: dict[
+            str, tuple[float, str]
+        ] = {}  # charges without their secrets: next try (monotonic), why
         self.room = Room()
         self.up_since = self.news_at = 0.0
 
@@ -201,7 +204,7 @@ class Sessions:
         """Its hello came: a new connection, on which nothing was told yet."""
         link = self.link(name)
         link.up, link.caught_up, link.last = True, False, last
-        link.told, link.stowed = Orders(), set()
+        link.told, link.stowed, link.lacking = Orders(), set(), {}
         link.up_since = link.news_at = time.monotonic()
 
     def went_down(self, name: str) -> bool:

@@ -190,17 +190,21 @@ def drop(conn: sqlite3.Connection, name: str) -> None:
 
 
 class Holding(NamedTuple):
-    """`observed_revision` is None until the agent has confirmed that it has the pipeline."""
+    """`observed_revision` is the tag that the agent has confirmed (`model.charge.tag`), None until it has.
+
+    `fenced_at`: the instant from which on it surely neither fires nor runs it, since its lease has ended.
+    """
 
     workflow: str
     pipeline: str
     agent: str
     observed_revision: str | None
+    fenced_at: float | None = None
 
 
 def holdings(conn: sqlite3.Connection, agent: str | None = None) -> list[Holding]:
     """What all agents hold, or one of them."""
-    query = "SELECT workflow, pipeline, agent, observed_revision FROM holdings"
+    query = "SELECT workflow, pipeline, agent, observed_revision, fenced_at FROM holdings"
     if agent is None:
         return [Holding._make(row) for row in conn.execute(query)]
     return [Holding._make(row) for row in conn.execute(query + " WHERE agent = ?", (agent,))]
@@ -212,6 +216,15 @@ def holders(conn: sqlite3.Connection, workflow: str, pipeline: str) -> list[Agen
         "SELECT agent FROM holdings WHERE workflow = ? AND pipeline = ?", (workflow, pipeline)
     ).fetchall()
     return [found for (name,) in rows if (found := read(conn, name)) is not None]
+
+
+def fences(conn: sqlite3.Connection, workflow: str, pipeline: str) -> list[tuple[str, float]]:
+    """The agents that lost a pipeline and have not said so yet, and until when they may have fired it."""
+    rows = conn.execute(
+        "SELECT agent, fenced_at FROM holdings WHERE workflow = ? AND pipeline = ? AND fenced_at IS NOT NULL",
+        (workflow, pipeline),
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def intend(conn: sqlite3.Connection, keys: Iterable[tuple[str, str, str]]) -> None:

@@ -76,6 +76,7 @@ CREATE TABLE lapses (
   id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, pipeline TEXT NOT NULL, trigger TEXT NOT NULL,
   cron TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL,
   outcome TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, agent TEXT);
+CREATE INDEX lapses_agent ON lapses (agent);
 
 CREATE TABLE overrides (
   kind TEXT NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL, value INTEGER NOT NULL, at REAL NOT NULL,
