@@ -19,18 +19,32 @@ from xene.model.trigger import SLOT_UNKNOWN, cron_from_json
 from xene.plan import charges as plan
 from xene.store import agents, charges, events, lapses, objects, overrides, runs, triggers
 from xene.store.agents import Agent
+from xene.store.db import State
 from xene.store.overrides import Suspension
 
 
-def refresh_zones(conn: sqlite3.Connection) -> None:
+def refresh_zones(state: State) -> None:
     """Take over what this host knows of the zones by now; one that it no longer knows stays as it was."""
-    for name, digest in charges.zones(conn).items():
-        try:
-            data = host.zone_bytes(name)
-        except KeyError:
-            continue
-        if host.digest(data) != digest:
-            charges.put_zone(conn, name, host.digest(data), data)
+    with state.snapshot() as conn:
+        known = charges.zones(conn)
+    changed = {name: data for name, digest in known.items() if (data := _changed(name, digest)) is not None}
+    if changed:
+        with state.transaction() as conn:
+            for name, data in changed.items():
+                charges.put_zone(conn, name, host.digest(data), data)
+
+
+def _changed(name: str, digest: str) -> bytes | None:
+    try:
+        data = host.zone_bytes(name)
+    except KeyError:
+        return None
+    return None if host.digest(data) == digest else data
+
+
+def is_untagged(conn: sqlite3.Connection) -> bool:
+    """Whether there may be something for `reckon` to do."""
+    return charges.some_untagged(conn)
 
 
 def is_due(conn: sqlite3.Connection) -> bool:

@@ -39,6 +39,14 @@ def tag_plain(conn: sqlite3.Connection) -> None:
         conn.execute(f"UPDATE pipelines SET tag = revision WHERE {plain}")
 
 
+def some_untagged(conn: sqlite3.Connection) -> bool:
+    """Whether some pipeline has no tag."""
+    row = conn.execute(
+        "SELECT 1 FROM pipelines INDEXED BY pipelines_untagged WHERE tag IS NULL LIMIT 1"
+    ).fetchone()
+    return row is not None
+
+
 def stale(conn: sqlite3.Connection) -> list[Stale]:
     """Pipelines to be charged that nobody else has, or whose other holders cannot fire any more."""
     rows = conn.execute(
