@@ -16,7 +16,7 @@ from xene.control.stowing import Stowing
 from xene.control.world import World
 from xene.plan.dispatch import Decisions
 from xene.plan.orders import Orders
-from xene.store import agents, runs
+from xene.store import agents, leases, runs
 from xene.wire import messages
 from xene.wire.frames import Message
 
@@ -70,6 +70,8 @@ def _letter(
     if orders.assign is not None:
         wanted = orders.assign.all
         missing = [key for key, revision in wanted.items() if confirmed.get((name, key)) != revision]
+        told = {key: (tag, seen.lost_after.get(key)) for key, tag in wanted.items()}
+        leases.sent(conn, name, told)
         out.append(messages.assign(epoch, wanted, orders.assign.capacity, missing))
     if orders.starts:
         runs.sent(conn, now, str(seen.rows[name].journal), orders.starts)

@@ -27,8 +27,8 @@ class Clock(NamedTuple):
 class Lease(NamedTuple):
     """What control knows of one agent's lease. `boot`, `up` and `silent` are of control's clock.
 
-    `up`: when the last grant was stored, None: never was one. `at`: the agent's own wall clock when it asked for that.
-    `silent`: since when control has tried in vain to hear it, None: it does not.
+    `up`: when the last grant was stored, None: never was one. `at`: the agent's own wall clock when it asked for
+    it. `silent`: since when control has tried in vain to hear it, None: it has heard it.
     """
 
     agent: str
@@ -50,8 +50,8 @@ class Hold(NamedTuple):
 
 
 class Outlook(NamedTuple):
-    """`leases` are to be stored: they differ from what was. `over` is (key, agent): `fenced_at` of those whose lease
-    has surely ended. `next` is control's reading at which this may change by itself, None: never.
+    """`leases` are to be stored: they differ from what was. `over` is (key, agent): `fenced_at` of those whose
+    lease has surely ended. `next` is control's reading at which this may change by itself, None: never.
     """
 
     leases: tuple[Lease, ...]

@@ -152,11 +152,15 @@ class Assigned(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A pipeline that an agent has, or may have. `observed` is None until it confirmed it."""
+    """A pipeline that an agent has, or may have. `observed` is None until it confirmed it.
+
+    `fenced`: its lease has ended, and another agent may have it.
+    """
 
     key: str
     agent: str
     observed: str | None
+    fenced: bool = False
 
 
 class RunView(NamedTuple):

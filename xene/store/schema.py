@@ -47,6 +47,8 @@ CREATE TABLE holdings (
   observed_revision TEXT, bound REAL, sent TEXT, sent_bound REAL, fenced_at REAL,
   PRIMARY KEY (workflow, pipeline, agent)) WITHOUT ROWID;
 CREATE INDEX holdings_agent ON holdings (agent);
+CREATE INDEX holdings_replaceable ON holdings (agent) WHERE bound IS NOT NULL AND fenced_at IS NULL;
+CREATE INDEX holdings_fenced ON holdings (agent) WHERE fenced_at IS NOT NULL;
 
 CREATE TABLE triggers (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, name TEXT NOT NULL,
