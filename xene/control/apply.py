@@ -21,6 +21,7 @@ from xene.manifest.repository import Entry, Repository
 from xene.model import phases
 from xene.plan import guards
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan, Thing, diff
+from xene.plan.overrides import Override
 from xene.plan.placement import Decision
 from xene.store import agents, db, events, objects, views
 from xene.store.db import State
@@ -43,7 +44,8 @@ class Options:
 class Preview:
     """What an apply would do. `decisions` and `was` by `WORKFLOW/PIPELINE`; `keeping` are ids of runs under way.
 
-    `unheard` are agents that never answered: what they are, and so what goes there, is a guess.
+    `unheard` are agents that never answered: what they are, and so what goes there, is a guess. `overrides` are
+    what people said on top of these objects; it stays.
     """
 
     source: str
@@ -52,6 +54,7 @@ class Preview:
     was: Mapping[str, str | None]
     keeping: Sequence[str]
     unheard: Sequence[str] = ()
+    overrides: Sequence[Override] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,13 @@ def preview(place: Place, repository: Repository, options: Options) -> Preview:
         after = future.After(state, repository, plan)
         decisions = future.place_all(after)
         return Preview(
-            _source(repository, options), plan, decisions, after.was, after.keeping(), after.unheard
+            _source(repository, options),
+            plan,
+            decisions,
+            after.was,
+            after.keeping(),
+            after.unheard,
+            after.overrides(),
         )
 
 

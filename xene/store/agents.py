@@ -180,6 +180,11 @@ def trust(conn: sqlite3.Connection, now: float, name: str, key: str, fingerprint
     events.note(conn, now, "Agent", name, "HostKeyTrusted", fingerprint)
 
 
+def cordon(conn: sqlite3.Connection, name: str, cordoned: bool) -> None:
+    """Whether the agent takes nothing new, after manifest and words."""
+    conn.execute("UPDATE agents SET cordoned = ? WHERE name = ?", (int(cordoned), name))
+
+
 def drop(conn: sqlite3.Connection, name: str) -> None:
     """Forget an agent, whatever it held, and what was said of it."""
     conn.execute("DELETE FROM holdings WHERE agent = ?", (name,))

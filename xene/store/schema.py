@@ -180,7 +180,9 @@ SELECT a.name, a.implicit, a.phase, a.reason, a.message, a.cordoned, a.capacity,
   (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0
     AND coalesce(r.last_known_phase, r.phase) <> 'Queued'
     AND coalesce(r.reason, '') <> 'WaitingForApproval') AS capacity_used,
-  a.labels, a.version, a.facts, {_time("a.last_seen_at")}
+  a.labels, a.version, a.facts, {_time("a.last_seen_at")},
+  EXISTS (SELECT 1 FROM overrides o WHERE o.kind = 'Agent' AND o.name = a.name AND o.field = 'drained' AND o.value)
+    AS drained
 FROM agents a;
 
 CREATE VIEW xene_secrets AS
