@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Mapping, Union
 
+from xene.control import leasing
 from xene.control.archive import Archive
 from xene.control.fetching import Fetching
 from xene.control.sessions import Sessions
@@ -113,6 +114,8 @@ def _store(
         _events(conn, now, sessions, item, news)
     elif item.message.get("type") == "refused":
         _refused(conn, now, sessions, item, news)
+    elif item.message.get("type") == "lease":
+        sessions.link(item.agent).asked = leasing.ask_of(item.message)
 
 
 def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, news: News) -> None:
@@ -122,7 +125,7 @@ def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, n
     if before is None:
         return
     if not agents.is_hello(hello):
-        _unusable(conn, now, sessions, name, "Garbled", "its hello makes no sense")
+        unusable(conn, now, sessions, name, "Garbled", "its hello makes no sense")
         news.dirty = True
         return
     last = hello.get("last")
@@ -195,7 +198,7 @@ def _refused(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Got
     """An agent obeys a newer controller, or did not understand: it is not ours to use."""
     reason = reason_of(item.message)
     words = _with_remedy(reason, str(item.message.get("message")))
-    _unusable(conn, now, sessions, item.agent, reason, words)
+    unusable(conn, now, sessions, item.agent, reason, words)
     news.dirty = news.unplaced = True
 
 
@@ -203,7 +206,7 @@ def _with_remedy(reason: str, message: str) -> str:
     return f"{message}; {_TAKE_OVER}" if reason == STALE else message
 
 
-def _unusable(
+def unusable(
     conn: sqlite3.Connection, now: float, sessions: Sessions, name: str, reason: str, message: str
 ) -> None:
     """Let an agent be for a while that answers, but not as it must."""
@@ -249,5 +252,5 @@ def give_up(state: State, sessions: Sessions) -> bool:
         link = sessions.links[name]
         words = f"it has {link.last} records, and sends none after {link.cursor[1]}"
         with state.transaction() as conn:
-            _unusable(conn, time.time(), sessions, name, "Garbled", words)
+            unusable(conn, time.time(), sessions, name, "Garbled", words)
     return bool(stuck)

@@ -18,7 +18,7 @@ from xene.control.world import World
 from xene.model import phases
 from xene.plan.dispatch import Decisions
 from xene.plan.orders import Entrust, Orders
-from xene.store import agents, events, runs
+from xene.store import agents, events, leases, runs
 from xene.wire import messages
 from xene.wire.frames import Message
 
@@ -75,6 +75,8 @@ def _letter(
     if orders.assign is not None:
         wanted = orders.assign.all
         missing = [key for key, revision in wanted.items() if confirmed.get((name, key)) != revision]
+        told = {key: (tag, seen.lost_after.get(key)) for key, tag in wanted.items()}
+        leases.sent(conn, name, told)
         assign = messages.assign(epoch, wanted, orders.assign.capacity, missing)
         out.append(assign | {"autostart": orders.assign.autostart})
     if orders.starts:

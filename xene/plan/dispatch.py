@@ -109,12 +109,13 @@ class _World:
         self.assigned = {each.key: each for each in assigned}
         self.runs = list(runs)
         self.holders: dict[str, set[str]] = defaultdict(set)
-        self.fenced: set[tuple[str, str]] = set()  # (agent, key) that can no longer fire or run
         self.held_by: dict[str, dict[str, str | None]] = defaultdict(dict)
+        self.fenced: set[tuple[str, str]] = set()
         for holding in held:
-            self.holders[holding.key].add(holding.agent)
-            if holding.fenced_at is not None:
-                self.fenced.add((holding.agent, holding.key))
+            if holding.fenced:
+                self.fenced.add((holding.key, holding.agent))
+            else:
+                self.holders[holding.key].add(holding.agent)
             self.held_by[holding.agent][holding.key] = holding.observed
         self.runs_of: dict[str, list[RunView]] = defaultdict(list)
         self.open_runs: dict[str, list[RunView]] = defaultdict(list)
@@ -130,8 +131,22 @@ class _World:
             self._wanted_at[each.agent][each.key] = each.revision
 
     def held_elsewhere(self, key: str, agent: str) -> list[str]:
-        """Other agents that have the pipeline, or may have it: until they let go, nobody else gets it."""
+        """Other agents that have the pipeline, or may have it: until they let go, nobody else gets it.
+
+        Those that are fenced are none of them: their lease has ended.
+        """
         return sorted(self.holders.get(key, set()) - {agent})
+
+    def runs_elsewhere(self, key: str, agent: str, but: str = "") -> list[RunView]:
+        """Runs of the pipeline that may go on at other agents; where one is fenced nothing goes on."""
+        return [
+            run
+            for run in self.open_runs.get(key, ())
+            if run.id != but
+            and run.agent != agent
+            and run.sent_journal is not None
+            and (key, run.agent) not in self.fenced
+        ]
 
     def wanted_at(self, agent: str) -> dict[str, str]:
         """The pipelines that belong to `agent`, also those that another one still holds."""
@@ -196,7 +211,7 @@ def _must_wait(world: _World, agent: AgentView, key: str) -> RunView | None:
     if world.assigned[key].policy in (None, ALLOW) or key in world.held_by.get(agent.name, {}):
         return None
     others = (run for run in world.open_runs[key] if run.agent != agent.name and run.sent_journal is not None)
-    return next((run for run in others if (run.agent, key) not in world.fenced), None)
+    return next((run for run in others if (key, run.agent) not in world.fenced), None)
 
 
 def _is_letting_go(world: _World, agent: AgentView, key: str) -> bool:
@@ -236,8 +251,7 @@ def _is_to_start(world: _World, agent: AgentView, run: RunView) -> bool:
 
 def _runs_elsewhere(world: _World, run: RunView) -> bool:
     """Whether an older run of its pipeline goes on at another agent. On its own one the agent sees to the order."""
-    older = (other for other in world.open_runs[run.key] if other.id != run.id)
-    return any(other.agent != run.agent and other.sent_journal is not None for other in older)
+    return bool(world.runs_elsewhere(run.key, run.agent, but=run.id))
 
 
 def _cancels(runs: Iterable[RunView], caught_up: bool) -> tuple[Cancel, ...]:

@@ -182,13 +182,13 @@ class Assigned(NamedTuple):
 class Held(NamedTuple):
     """A pipeline that an agent has, or may have. `observed` (a tag) is None until it confirmed it.
 
-    `fenced_at`: the instant from which on it surely neither fires nor runs it, since its lease has ended.
+    `fenced`: its lease has ended, and another agent may have it.
     """
 
     key: str
     agent: str
     observed: str | None
-    fenced_at: float | None = None
+    fenced: bool = False
 
 
 class RunView(NamedTuple):

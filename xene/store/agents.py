@@ -91,7 +91,9 @@ def _agent(row: tuple[Any, ...]) -> Agent:
 def rewound(conn: sqlite3.Connection, now: float, name: str) -> None:
     """An agent's journal has become shorter: nothing that it was heard to say holds, until it says it again."""
     conn.execute("UPDATE agents SET cursor = 0 WHERE name = ?", (name,))
-    conn.execute("UPDATE holdings SET observed_revision = NULL WHERE agent = ?", (name,))
+    conn.execute(
+        "UPDATE holdings SET observed_revision = NULL, sent = '', bound = NULL WHERE agent = ?", (name,)
+    )
     events.note(
         conn, now, "Agent", name, "HomeRestored", "its journal is older than what it was heard to say"
     )
@@ -178,6 +180,11 @@ def trust(conn: sqlite3.Connection, now: float, name: str, key: str, fingerprint
     events.note(conn, now, "Agent", name, "HostKeyTrusted", fingerprint)
 
 
+def cordon(conn: sqlite3.Connection, name: str, cordoned: bool) -> None:
+    """Whether the agent takes nothing new, after manifest and words."""
+    conn.execute("UPDATE agents SET cordoned = ? WHERE name = ?", (int(cordoned), name))
+
+
 def drop(conn: sqlite3.Connection, name: str) -> None:
     """Forget an agent, whatever it held, and what was said of it."""
     conn.execute("DELETE FROM holdings WHERE agent = ?", (name,))
@@ -192,7 +199,8 @@ def drop(conn: sqlite3.Connection, name: str) -> None:
 class Holding(NamedTuple):
     """`observed_revision` is the tag that the agent has confirmed (`model.charge.tag`), None until it has.
 
-    `fenced_at`: the instant from which on it surely neither fires nor runs it, since its lease has ended.
+    `fenced_at`: its lease has ended, and another agent may have the pipeline; it fires no instant after this one.
+    `bound`: what it has may be replaced; see `store.leases`.
     """
 
     workflow: str
@@ -200,11 +208,12 @@ class Holding(NamedTuple):
     agent: str
     observed_revision: str | None
     fenced_at: float | None = None
+    bound: float | None = None
 
 
 def holdings(conn: sqlite3.Connection, agent: str | None = None) -> list[Holding]:
     """What all agents hold, or one of them."""
-    query = "SELECT workflow, pipeline, agent, observed_revision, fenced_at FROM holdings"
+    query = "SELECT workflow, pipeline, agent, observed_revision, fenced_at, bound FROM holdings"
     if agent is None:
         return [Holding._make(row) for row in conn.execute(query)]
     return [Holding._make(row) for row in conn.execute(query + " WHERE agent = ?", (agent,))]
@@ -235,8 +244,9 @@ def intend(conn: sqlite3.Connection, keys: Iterable[tuple[str, str, str]]) -> No
 def confirm(conn: sqlite3.Connection, agent: str, has: Mapping[str, str], gone: Iterable[str]) -> None:
     """Record what an agent says that it has (`WORKFLOW/PIPELINE`: revision) and what it let go of."""
     conn.executemany(
-        "UPDATE holdings SET observed_revision = ? WHERE workflow = ? AND pipeline = ? AND agent = ?",
-        [(revision, *_split(key), agent) for key, revision in has.items()],
+        "UPDATE holdings SET observed_revision = ?, bound = CASE WHEN sent = ? THEN sent_bound ELSE bound END"
+        " WHERE workflow = ? AND pipeline = ? AND agent = ?",
+        [(revision, revision, *_split(key), agent) for key, revision in has.items()],
     )
     conn.executemany(
         "DELETE FROM holdings WHERE workflow = ? AND pipeline = ? AND agent = ?",

@@ -30,7 +30,8 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | artifact     | id, offset, size, + blob                                   one piece of what was fetched   |
 | fetched      | id, size                                                   all of it was sent              |
 | stowed       | id, sha256, have      bytes that are safe here; all of them only once the sha256 holds     |
-| lease        | boot, up: its CLOCK_BOOTTIME now; it asks to go on with what may be replaced                |
+| lease        | boot, up: its CLOCK_BOOTTIME now, at: its wall clock; it asks to go on with what may be    |
+|              | replaced. Right after its hello, and every third of its shortest lease                      |
 | refused      | code (StaleEpoch, ...), message                                                            |
 | failed       | id, message                                            a request that cannot be answered   |
 """
@@ -214,8 +215,8 @@ def stowed(request: int, sha256: str, have: int) -> Message:
     return {"type": "stowed", "id": request, "sha256": sha256, "have": have}
 
 
-def lease(boot: str, up: float) -> Message:
-    return {"type": "lease", "boot": boot, "up": up}
+def lease(boot: str, up: float, at: float) -> Message:
+    return {"type": "lease", "boot": boot, "up": up, "at": at}
 
 
 def refused(code: str, message: str) -> Message:
