@@ -31,6 +31,7 @@ from xene.engine.timers import next_due
 from xene.model import events, phases
 from xene.model.events import Event
 
+NO_LEASE = "it may not start here before control has renewed this agent's lease"
 TOLD_PAUSE = 0.02  # seconds until it is looked again whether the maskers of a run have ended
 
 
@@ -52,6 +53,7 @@ class Work:
     ) -> None:
         self._home, self._ledger, self._record, self._clock = home, ledger, record, clock
         self._trash = trash
+        self.may_start: Callable[[str], bool] = lambda _: True  # whether a pipeline has the lease that it wants
         self._touched: Dict[str, None] = {}
         self._directories: Dict[str, RunDirectory] = {}
         self._spares = Spares(os.path.join(home.path, "spare"))
@@ -194,6 +196,13 @@ class Work:
                 self.cancel(run.order.id)
         return bool(open_runs)
 
+    def kill_unleased(self) -> None:
+        """Kill what runs without its lease though the journal cannot be written: another agent may start it."""
+        for run in self.open_runs():
+            if run.kill_asked and run.cancel_asked == phases.LEASE_ENDED:
+                for task in list(run.running.values()):
+                    self._attempts.stop(run, task)
+
     def _hasten(self, run: RunProgress) -> None:
         if run.kill_asked:
             now = self._clock().up
@@ -243,17 +252,31 @@ class Work:
         ]
 
     def hold(self, run: RunProgress) -> None:
-        """Record that a run waits for secrets that are not here, if it does."""
-        if not run.ended and run.held is None and self.secrecy.lacks(run):
+        """Record that a run waits for secrets that are not here, or for a lease to start under, if it does."""
+        if run.ended or run.held is not None:
+            return
+        if self.secrecy.lacks(run):
             self._record(events.run_held(self._clock().at, run.order.id, phases.SECRET_UNAVAILABLE, LOST))
+        elif run.started_at is None and not self.may_start(run.key):
+            self._record(
+                events.run_held(self._clock().at, run.order.id, phases.WAITING_FOR_LEASE, NO_LEASE)
+            )
 
     def unlock(self, run: RunProgress, values: Mapping[str, str]) -> None:
         """The secrets of a run are here."""
         self.secrecy.keep(run.order.id, values)
-        if run.held is not None and not self.secrecy.lacks(run):
-            self._record(events.run_freed(self._clock().at, run.order.id))
+        if not self.secrecy.lacks(run) and self.free(run, phases.SECRET_UNAVAILABLE):
             self._attempts.unlocked(run.order.id)
         self.touch(run.order.id)
+
+    def free(self, run: RunProgress, reason: str) -> bool:
+        """Record that a run is no longer held for `reason`, if it was; it may be for another one."""
+        if run.held is None or run.held[0] != reason:
+            return False
+        self._record(events.run_freed(self._clock().at, run.order.id))
+        self.hold(run)
+        self.touch(run.order.id)
+        return True
 
     # -- removal
 
