@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Dict, Iterator, List, Mapping
 
 from xene.model import events
 from xene.model.events import Event
 
 KEYS = 200  # pipelines in one record
-Entrusted = Mapping[str, Any]
 
 
 def charge_of(tag: str) -> str:
@@ -21,7 +20,6 @@ def batches(
     new: Mapping[str, str],
     gone: List[str],
     capacity: int,
-    charges: Optional[Mapping[str, Any]] = None,
 ) -> Iterator[Event]:
     """The `assigned` events of one assignment without charges; one at the least."""
     keys = list(new)

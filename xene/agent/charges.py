@@ -1,4 +1,4 @@
-"""What this agent is entrusted with, as its journal has it: charges, zones, and how far each trigger is accounted for.
+"""What this agent is entrusted with, as its journal has it: charges, zones, how far each trigger is accounted for.
 
 Folded by the ledger, read by `duties` and `triggers`. An agent may hold thousands of charges and look at each once
 a day, so they are kept packed; nothing here reads what is in one.

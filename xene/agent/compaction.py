@@ -10,18 +10,22 @@ from typing import Collection, Dict, Iterable, Optional
 
 from xene.model.events import Event
 
-REMEMBERED = 10_000  # released runs, and pipelines that are gone, of which the journal keeps that they were here
+REMEMBERED = (
+    10_000  # released runs, and pipelines that are gone, of which the journal keeps that they were here
+)
 SETTLED = 2_000  # records of slots that did not fire, of those that control has stored
 _TOLD_ONCE = ("slots.settled", "clock.stepped", "autostart")  # kept until control has stored them
 
 
 class Compaction:
-    """`events` are all records. `runs` are held; `heard` is the last record that control is known to have stored."""
+    """`events` are all records. `runs` are held; `heard` is the last one that control is known to have stored."""
 
     def __init__(self, events: Iterable[Event], runs: Collection[str], heard: int) -> None:
         self._runs, self._heard = runs, heard
         self._newest: Dict[str, int] = {}  # type -> n
-        self._named: Dict[str, int] = {}  # WORKFLOW/PIPELINE -> n of the last record that assigned it or took it
+        self._named: Dict[
+            str, int
+        ] = {}  # WORKFLOW/PIPELINE -> n of the last record that assigned it or took it
         self._last = 0
         counted: Dict[str, list[int]] = {"run.released": [], "slots.settled": []}
         gone: Dict[str, None] = {}

@@ -18,8 +18,8 @@ from xene.engine.again import to_repeat
 from xene.engine.clock import Clock
 from xene.engine.progress import RunProgress
 from xene.model import events, phases
-from xene.model.events import Event
 from xene.model.agent import NO_AUTOSTART
+from xene.model.events import Event
 from xene.model.ids import is_run_id
 from xene.wire import messages
 
