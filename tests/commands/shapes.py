@@ -87,6 +87,7 @@ def agent(**more: Any) -> dict[str, Any]:
         "reason": None,
         "message": None,
         "cordoned": False,
+        "drained": False,
         "capacity": 4,
         "capacityUsed": 1,
         "labels": {"os": "linux"},
@@ -148,5 +149,20 @@ def event(**more: Any) -> dict[str, Any]:
         "name": "hello/greet",
         "reason": "Placed",
         "message": "on local",
+        **more,
+    }
+
+
+def slot(**more: Any) -> dict[str, Any]:
+    return {
+        "workflow": "hello",
+        "pipeline": "greet",
+        "trigger": "nightly",
+        "at": "2026-11-23T02:29:00.000Z",
+        "outcome": "missed",
+        "reason": "Late",
+        "message": "nothing could fire",
+        "run": None,
+        "agent": "build-1",
         **more,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,15 @@ placements = st.builds(
     st.integers(1, 4),
 )
 fleets = st.lists(
-    st.builds(Candidate, names, labels, st.none() | st.integers(1, 5), st.booleans(), st.booleans()),
+    st.builds(
+        Candidate,
+        names,
+        labels,
+        st.none() | st.integers(1, 5),
+        st.booleans(),
+        st.booleans(),
+        drained=st.booleans(),
+    ),
     max_size=10,
     unique_by=lambda agent: agent.name,
 )
@@ -40,6 +49,7 @@ wishes = st.lists(
         st.integers(0, 30).map("p{}".format),
         placements,
         st.none() | names,
+        st.just(frozenset()) | st.frozensets(names, max_size=3),
     ),
     max_size=25,
     unique_by=lambda wish: wish.key,
@@ -54,6 +64,11 @@ def fits(placement: Placement, agent: Candidate) -> bool:
     )
 
 
+def can_take(wish: Wanted, agent: Candidate) -> bool:
+    """Whether the agent is open to it as something new."""
+    return fits(wish.placement, agent) and agent.ready and not agent.cordoned and not agent.drained
+
+
 @given(wishes, fleets)
 def test_never_an_unfit_agent_always_one_where_one_is_and_what_is_placed_stays(
     wanted: list[Wanted], fleet: list[Candidate]
@@ -64,16 +79,14 @@ def test_never_an_unfit_agent_always_one_where_one_is_and_what_is_placed_stays(
     for wish in wanted:
         decision = decisions[wish.key]
         here = by_name.get(wish.agent or "")
-        if here is not None and fits(wish.placement, here):
+        able = {agent.name for agent in fleet if can_take(wish, agent)} - wish.barred
+        leaves = here is not None and (here.drained or here.name in wish.barred) and able
+        if here is not None and fits(wish.placement, here) and not leaves:
             assert decision.agent == wish.agent
-        elif decision.agent is not None:
-            agent = by_name[decision.agent]
-            assert fits(wish.placement, agent) and agent.ready and not agent.cordoned
+        elif able:
+            assert decision.agent in able
         else:
-            assert not any(
-                fits(wish.placement, agent) and agent.ready and not agent.cordoned for agent in fleet
-            )
-            assert decision.reason and decision.message
+            assert decision.agent is None and decision.reason and decision.message
         assert (decision.agent is None) == (decision.reason is not None)
 
 
@@ -83,12 +96,7 @@ def test_rejections_name_exactly_those_that_cannot_take_it(
 ) -> None:
     for wish in wanted:
         rejected = {rejection.agent for rejection in place([wish], fleet)[wish.key].rejections}
-        able = {
-            agent.name
-            for agent in fleet
-            if fits(wish.placement, agent) and agent.ready and not agent.cordoned
-        }
-        assert rejected == {agent.name for agent in fleet} - able
+        assert rejected == {agent.name for agent in fleet if not can_take(wish, agent)}
 
 
 @given(wishes, fleets, st.randoms())
@@ -109,7 +117,7 @@ def test_the_order_of_the_input_does_not_matter(
 @given(wishes, fleets)
 def test_a_second_pass_moves_nothing(wanted: list[Wanted], fleet: list[Candidate]) -> None:
     first = place(wanted, fleet)
-    settled = [Wanted(each.workflow, each.pipeline, each.placement, first[each.key].agent) for each in wanted]
+    settled = [replace(each, agent=first[each.key].agent) for each in wanted]
     assert place(settled, fleet) == first
 
 
@@ -225,3 +233,32 @@ def test_a_message_is_bounded_and_begins_with_the_nearest() -> None:
     )
     assert decision.message.endswith("; and 497 more (501 by labels, 1 too small in all)")
     assert len(decision.rejections) == 502
+
+
+def test_a_drained_agent_gives_away_what_another_can_take_and_keeps_the_rest() -> None:
+    fleet = [Candidate("a", capacity=4, drained=True), Candidate("b", capacity=1)]
+    wanted = [
+        Wanted("w", "goes", Placement(), "a"),
+        Wanted("w", "large", Placement(size=3), "a"),
+        Wanted("w", "pinned", Placement(agent="a"), "a"),
+        Wanted("w", "new", Placement()),
+    ]
+    decisions = place(wanted, fleet)
+    assert {key: each.agent for key, each in decisions.items()} == {
+        "w/goes": "b",
+        "w/large": "a",
+        "w/pinned": "a",
+        "w/new": "b",
+    }
+    assert [each.message for each in decisions["w/new"].rejections] == ["drained"]
+
+
+def test_what_an_agent_has_lost_goes_elsewhere_and_not_back_before_it_let_go() -> None:
+    fleet = [Candidate("a"), Candidate("b", ready=False)]
+    lost = Wanted("w", "p", Placement(), "a", frozenset("a"))
+    assert place([lost], fleet)["w/p"].agent == "a"  # nobody else can take it
+    fleet = [Candidate("a"), Candidate("b")]
+    assert place([lost], fleet)["w/p"].agent == "b"
+    away = place([replace(lost, agent="gone")], [Candidate("a")])["w/p"]
+    assert away.agent is None and away.reason == phases.NO_AGENT_READY
+    assert away.message.startswith("a lost its lease")

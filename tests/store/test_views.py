@@ -64,8 +64,8 @@ def test_an_agent_in_full(shop: Filled) -> None:
         run_rows.lost_sight(conn, 6, "local")
     (row,) = views.agents(shop.state)
     assert row == {
-        "name": "local", "phase": "Ready", "reason": None, "message": None, "cordoned": False, "capacity": 4,
-        "capacityUsed": 1, "labels": {}, "version": "v1", "facts": {"cpus": 4},
+        "name": "local", "phase": "Ready", "reason": None, "message": None, "cordoned": False, "drained": False,
+        "capacity": 4, "capacityUsed": 1, "labels": {}, "version": "v1", "facts": {"cpus": 4},
         "lastSeenAt": "1970-01-01T00:03:20.000Z",
     }  # fmt: skip
 
@@ -214,6 +214,11 @@ QUERIES = {
     "a run by pipeline": lambda state: views.resolve_run(state, "shop/build"),
     "a run by bare pipeline": lambda state: views.resolve_run(state, "build"),
     "a bare pipeline": lambda state: views.resolve_pipeline(state, "dig"),
+    "slots": lambda state: views.slots(state),
+    "slots of a workflow": lambda state: views.slots(state, workflow="shop"),
+    "slots of an outcome": lambda state: views.slots(state, outcome="missed"),
+    "slots since": lambda state: views.slots(state, workflow="shop", pipeline="build", since=5.0),
+    "triggers of a workflow": lambda state: views.triggers(state, "shop"),
     "what is not settled": lambda state: run_rows.unsettled(state.conn),
     "what is not settled there": lambda state: run_rows.unsettled(state.conn, "local"),
 }

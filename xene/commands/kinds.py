@@ -78,13 +78,24 @@ def _last_run(row: Row, _: float) -> Any:
     return last["id"] if last else None
 
 
+def _next_fire(row: Row, now: float) -> str | None:
+    """In how long it is due next."""
+    due = seconds(row["nextFire"])
+    return None if due is None else f"in {format_age(max(0.0, due - now))}"
+
+
 def _load(row: Row, _: float) -> str:
     total = row["capacity"]
     return f"{row['capacityUsed'] or 0}/{'?' if total is None else total}"
 
 
 def _agent_phase(row: Row, _: float) -> str:
-    return f"{row['phase']},Cordoned" if row["cordoned"] else str(row["phase"])
+    words = [str(row["phase"]), *(["Drained"] if row["drained"] else ["Cordoned"] if row["cordoned"] else [])]
+    return ",".join(words)
+
+
+def _pipeline_phase(row: Row, _: float) -> str:
+    return f"{row['phase']},Suspended" if row["suspended"] else str(row["phase"])
 
 
 def _fact(key: str) -> Callable[[Row, float], Any]:
@@ -103,7 +114,10 @@ WORKFLOWS = Kind(
         Column("REVISION", _of("revision")),
         Column("SOURCE", _of("source")),
     ),
-    (Column("LABELS", lambda row, _: pairs(row["labels"])),),
+    (
+        Column("SUSPENDED", lambda row, _: "yes" if row["suspended"] else "no"),
+        Column("LABELS", lambda row, _: pairs(row["labels"])),
+    ),
 )
 PIPELINES = Kind(
     "pipelines",
@@ -112,9 +126,10 @@ PIPELINES = Kind(
     lambda row: f"{row['workflow']}/{row['name']}",
     (
         Column("NAME", lambda row, _: f"{row['workflow']}/{row['name']}"),
-        Column("PHASE", _of("phase")),
+        Column("PHASE", _pipeline_phase),
         Column("AGENT", _of("agent")),
         Column("EXECUTION", _of("execution")),
+        Column("NEXT", _next_fire),
         Column("REASON", _of("reason")),
     ),
     (
@@ -192,6 +207,21 @@ TEMPLATES = Kind(
     ),
     (Column("LABELS", lambda row, _: pairs(row["labels"])),),
 )
+SLOTS = Kind(
+    "slots",
+    "slot",
+    ("sl",),
+    lambda row: f"{row['workflow']}/{row['pipeline']}/{row['trigger']}@{row['at']}",
+    (
+        Column("AT", _of("at")),
+        Column("PIPELINE", lambda row, _: _pipeline_name(row)),
+        Column("TRIGGER", _of("trigger")),
+        Column("OUTCOME", _of("outcome")),
+        Column("REASON", _of("reason")),
+        Column("RUN", _of("run")),
+    ),
+    (Column("AGENT", _of("agent")), Column("MESSAGE", _of("message"))),
+)
 EVENTS = Kind(
     "events",
     "event",
@@ -205,7 +235,7 @@ EVENTS = Kind(
     ),
     (Column("AT", _of("at")),),
 )
-ALL = (WORKFLOWS, PIPELINES, RUNS, AGENTS, SECRETS, TEMPLATES, EVENTS)
+ALL = (WORKFLOWS, PIPELINES, RUNS, SLOTS, AGENTS, SECRETS, TEMPLATES, EVENTS)
 
 
 def kind_of(word: str, allowed: Iterable[Kind] = ALL) -> Kind:

@@ -11,6 +11,7 @@ from xene.commands.tables import BOLD, DIM, GREEN, RED, YELLOW, paint
 from xene.commands.text import one_line, plural, printable
 from xene.plan import diff, explain
 from xene.plan.fields import lines
+from xene.plan.overrides import line as told
 from xene.plan.placement import Decision
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def text(seen: Preview, color: bool, verbose: bool = False) -> str:
     if where and seen.unheard:
         names = ", ".join(seen.unheard[:SHOWN]) + (" ..." if len(seen.unheard) > SHOWN else "")
         out.append(paint(f"  not heard yet, so this may come otherwise: {names}", DIM, color))
+    if seen.overrides:
+        out += ["", paint("Overrides, which stay", BOLD, color)]
+        out += [f"  {printable(told(word))}" for word in seen.overrides]
     if seen.keeping:
         keep = "keeps the revision it" if len(seen.keeping) == 1 else "keep the revision they"
         out += ["", f"{plural(len(seen.keeping), 'run')} under way {keep} started with:"]
@@ -137,6 +141,7 @@ def as_json(seen: Preview) -> dict[str, Any]:
         ],
         "pipelines": [_placing_json(placing) for placing in placings(seen)],
         "runsKeepingRevision": list(seen.keeping),
+        "overrides": [word._asdict() for word in seen.overrides],
     }
 
 

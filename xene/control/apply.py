@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
-from xene.control import future
+from xene.control import future, lock
 from xene.control.drive import drive
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
@@ -19,8 +19,10 @@ from xene.control.told import Told
 from xene.errors import Conflict, InvalidManifest
 from xene.manifest.repository import Entry, Repository
 from xene.model import phases
+from xene.model.workflow import REPLACE
 from xene.plan import guards
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan, Thing, diff
+from xene.plan.overrides import Override
 from xene.plan.placement import Decision
 from xene.store import agents, db, events, objects, views
 from xene.store.db import State
@@ -43,7 +45,8 @@ class Options:
 class Preview:
     """What an apply would do. `decisions` and `was` by `WORKFLOW/PIPELINE`; `keeping` are ids of runs under way.
 
-    `unheard` are agents that never answered: what they are, and so what goes there, is a guess.
+    `unheard` are agents that never answered: what they are, and so what goes there, is a guess. `overrides` are
+    what people said on top of these objects; it stays.
     """
 
     source: str
@@ -52,15 +55,20 @@ class Preview:
     was: Mapping[str, str | None]
     keeping: Sequence[str]
     unheard: Sequence[str] = ()
+    overrides: Sequence[Override] = ()
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What was done. `untold` are agents that could not be told, with why; `unscheduled` pipelines as JSON."""
+    """What was done. `untold` are agents that could not be told, with why; `unscheduled` pipelines as JSON.
+
+    `stopping` are pipelines of these manifests that want a lease, where nobody is at work who renews it.
+    """
 
     plan: Plan
     untold: Mapping[str, str] = field(default_factory=dict)
     unscheduled: Sequence[Mapping[str, Any]] = ()
+    stopping: Sequence[str] = ()
 
 
 def known(place: Place) -> set[tuple[str, str]]:
@@ -86,7 +94,13 @@ def preview(place: Place, repository: Repository, options: Options) -> Preview:
         after = future.After(state, repository, plan)
         decisions = future.place_all(after)
         return Preview(
-            _source(repository, options), plan, decisions, after.was, after.keeping(), after.unheard
+            _source(repository, options),
+            plan,
+            decisions,
+            after.was,
+            after.keeping(),
+            after.unheard,
+            after.overrides(),
         )
 
 
@@ -108,14 +122,27 @@ def apply(
             plan = make_plan(state, repository, options)
         agreed = _judge(plan, options, ask)
         if not plan.differs and _is_settled(state):
-            return Applied(plan, {}, _unscheduled(state))
+            return Applied(plan, {}, _unscheduled(state), _stopping(place, repository))
+    stopping = _stopping(place, repository)
     with db.open_state(place.state) as state:
         if plan.differs:
             plan = _write(state, repository, options, agreed)
     wish = Told()
     drive(place, wish, open=open)
     with db.open_for_reading(place.state) as state:
-        return Applied(plan, wish.untold, _unscheduled(state))
+        return Applied(plan, wish.untold, _unscheduled(state), stopping)
+
+
+def _stopping(place: Place, repository: Repository) -> list[str]:
+    """Asked before this process is itself at work: an apply is over long before the lease is."""
+    found = [
+        f"{entry.name}/{pipeline}"
+        for entry in repository.entries
+        if entry.kind == objects.WORKFLOW and '"replace"' in entry.text
+        for pipeline, body in json.loads(entry.text)["spec"]["pipelines"].items()
+        if body.get("placement", {}).get("onLost") == REPLACE
+    ]
+    return found if found and lock.holder(place.state) is None else []
 
 
 def _refuse_problems(repository: Repository) -> None:
@@ -188,7 +215,7 @@ def _write(state: State, repository: Repository, options: Options, agreed: str |
         notes = []
         for change in plan.changes:
             if change.action == REMOVED:
-                objects.remove(conn, change.kind, change.name)
+                objects.remove(conn, now, change.kind, change.name)
             elif change.action in (CREATED, CHANGED):
                 _put(conn, now, entries[change.kind, change.name], source)
             else:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Iterable
 
 from xene.control import placing
 from xene.manifest.repository import Repository
 from xene.model import codec
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan
+from xene.plan.overrides import Override
 from xene.plan.placement import Candidate, Decision, Wanted, place
-from xene.store import agents, objects, pipelines, runs
+from xene.store import agents, objects, overrides, pipelines, runs
 from xene.store.db import State
 
 
@@ -25,6 +27,7 @@ class After:
             for entry in repository.entries
             if touched.get((entry.kind, entry.name)) in (CREATED, CHANGED)
         }
+        self._touched = set(touched)
         self._removed = {key for key, action in touched.items() if action == REMOVED}
         self._rows = pipelines.every(state.conn)
         self.was: dict[str, str | None] = {f"{row.workflow}/{row.name}": row.agent for row in self._rows}
@@ -48,13 +51,15 @@ class After:
     def _candidate(self, name: str, before: Candidate | None) -> Candidate:
         data = json.loads(self._entries[objects.AGENT, name].text)
         spec = data["spec"]
+        said = overrides.word(self._conn, overrides.AGENT, name, overrides.CORDONED)
         return Candidate(
             name=name,
             labels=data["metadata"].get("labels", {}),
             capacity=spec.get("capacity", before.capacity if before else None),
             ready=before.ready if before else True,
-            cordoned=spec.get("cordon", False),
+            cordoned=spec.get("cordon", False) if said is None else said,
             why_not_ready=before.why_not_ready if before else "",
+            drained=before.drained if before else False,
         )
 
     def pipelines(self) -> Iterable[Wanted]:
@@ -70,6 +75,24 @@ class After:
                     self._revisions[key_] = codec.digest(codec.executable_spec(data, name))
                     where = placing.parse(codec.canonical(body.get("placement", {})))
                     yield Wanted(workflow, name, where, self.was.get(key_))
+
+    def overrides(self) -> list[Override]:
+        """What was said on top of the objects that the plan leaves, beside what their manifests say then."""
+        found = []
+        for word in overrides.every(self._conn):
+            kind, name = word.kind, word.name
+            if kind == overrides.PIPELINE:
+                kind, name = objects.WORKFLOW, name.partition("/")[0]
+            if (kind, name) in self._touched and (kind, name) not in self._removed:
+                said = None if word.field == overrides.DRAINED else self._says(kind, name)
+                found.append(Override(word.kind, word.name, word.field, word.value, said))
+        return found
+
+    def _says(self, kind: str, name: str) -> bool:
+        """What the manifest of a workflow or agent will say of suspend, or cordon."""
+        entry = self._entries.get((kind, name))
+        data = objects.read(self._conn, kind, name) if entry is None else json.loads(entry.text)
+        return bool((data or {"spec": {}})["spec"].get("suspend" if kind == objects.WORKFLOW else "cordon"))
 
     def keeping(self) -> list[str]:
         """Runs under way whose pipeline gets another revision, or goes: they keep what they have."""
@@ -87,7 +110,7 @@ class After:
 
 
 def _ready(each: Candidate) -> Candidate:
-    return Candidate(each.name, each.labels, each.capacity, True, each.cordoned)
+    return replace(each, ready=True, why_not_ready="")
 
 
 def place_all(after: After) -> dict[str, Decision]:

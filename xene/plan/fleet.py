@@ -7,7 +7,7 @@ order in which agents come. With 1,000 agents a set is a number of 1,000 bits, a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Iterator, Mapping, Sequence
+from typing import Callable, Iterable, Iterator, Mapping, Sequence
 
 from xene.model.workflow import Placement, Requirement
 from xene.plan import selectors
@@ -15,7 +15,10 @@ from xene.plan import selectors
 
 @dataclass(frozen=True)
 class Candidate:
-    """An agent as placement sees it. `capacity` None: not known yet, so anything fits."""
+    """An agent as placement sees it. `capacity` None: not known yet, so anything fits.
+
+    `cordoned`: it takes nothing new; `drained`: it also gives away what another can take.
+    """
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -23,6 +26,7 @@ class Candidate:
     ready: bool = True
     cordoned: bool = False
     why_not_ready: str = ""
+    drained: bool = False
 
 
 def bits(mask: int) -> Iterator[int]:
@@ -40,7 +44,8 @@ class Fleet:
         self.agents = sorted(candidates, key=lambda candidate: candidate.name)
         self.index = {candidate.name: place for place, candidate in enumerate(self.agents)}
         self.all = (1 << len(self.agents)) - 1
-        self.cordoned = self._mask(lambda agent: agent.cordoned)
+        self.cordoned = self._mask(lambda agent: agent.cordoned or agent.drained)
+        self.drained = self._mask(lambda agent: agent.drained)
         self.open = self._mask(lambda agent: agent.ready) & ~self.cordoned
         self._keys: dict[str, int] = {}
         self._pairs: dict[tuple[str, str], int] = {}
@@ -56,6 +61,10 @@ class Fleet:
             for key, value in agent.labels.items():
                 self._keys[key] = self._keys.get(key, 0) | 1 << place
                 self._pairs[key, value] = self._pairs.get((key, value), 0) | 1 << place
+
+    def places(self, names: Iterable[str]) -> int:
+        """Those of these names that there are."""
+        return sum(1 << self.index[name] for name in names if name in self.index)
 
     def meeting(self, requirement: Requirement) -> int:
         """Those whose labels meet the requirement."""

@@ -4,8 +4,10 @@ Called by a reconcile pass, and by `diff` to show what would be. Pure and determ
 agents give the same answer in whatever order they come. An agent fits if labels and pin allow it and the
 pipeline's size is no more than its capacity (when it is empty: capacity itself is taken by runs, on the agent).
 A pipeline stays where it is while that agent fits, also when it is out of reach or cordoned; only a new
-placement asks for readiness. New ones go to the agent with the least assigned by capacity, of those to one with
-the fewest pipelines of the same workflow, of those to the first by name.
+placement asks for readiness. It leaves an agent that is drained, or barred to it since its lease has ended
+(`plan.leases`), as soon as another can take it; while none can, it stays. New ones go to the agent with the
+least assigned by capacity, of those to one with the fewest pipelines of the same workflow, of those to the first
+by name.
 """
 
 from __future__ import annotations
@@ -28,12 +30,16 @@ _Key = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A pipeline to be placed; `agent` is where it is now."""
+    """A pipeline to be placed; `agent` is where it is now.
+
+    `barred` are agents that it does not go to: their lease for it has ended, and they have not let go of it.
+    """
 
     workflow: str
     pipeline: str
     placement: Placement
     agent: str | None = None
+    barred: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
@@ -68,23 +74,43 @@ def place(wanted: Iterable[Wanted], candidates: Sequence[Candidate]) -> dict[str
     for pipeline in sorted(wanted, key=lambda each: each.key):
         fits = _filter(fleet, filters, pipeline.placement)
         here = None if pipeline.agent is None else fleet.index.get(pipeline.agent)
-        if here is not None and fits.mask >> here & 1:
+        open_to_it = _open_to(fleet, fits, pipeline)
+        if here is not None and fits.mask >> here & 1 and not (open_to_it and _leaves(fleet, pipeline, here)):
             load.add(here, pipeline)
             decisions[pipeline.key] = Decision(pipeline.agent, None, "", fits.reject)
         else:
-            moving.append((fits.choices, -pipeline.placement.size, pipeline.key, pipeline, fits))
+            moving.append((open_to_it.bit_count(), -pipeline.placement.size, pipeline.key, pipeline, fits))
     # Those with the fewest choices first, large before small: what is left evens out the load.
     for *_, pipeline, fits in sorted(moving, key=lambda each: each[:3]):
         decisions[pipeline.key] = _decide(fleet, load, pipeline, fits)
     return decisions
 
 
+def _open_to(fleet: Fleet, fits: _Filter, pipeline: Wanted) -> int:
+    """The agents that could take it now."""
+    open_to_it = fits.mask & fleet.open
+    return open_to_it & ~fleet.places(pipeline.barred) if pipeline.barred else open_to_it
+
+
+def _leaves(fleet: Fleet, pipeline: Wanted, here: int) -> bool:
+    """Whether it goes from the agent where it is, if another can take it."""
+    return bool(fleet.drained >> here & 1) or pipeline.agent in pipeline.barred
+
+
 def _decide(fleet: Fleet, load: _Load, pipeline: Wanted, fits: _Filter) -> Decision:
-    if not fits.choices:
-        return fits.refusal
-    here = load.least(fits.mask & fleet.open, pipeline.workflow)
+    open_to_it = _open_to(fleet, fits, pipeline)
+    if not open_to_it:
+        return _barred(pipeline, fits) if fits.mask & fleet.open else fits.refusal
+    here = load.least(open_to_it, pipeline.workflow)
     load.add(here, pipeline)
     return Decision(fleet.agents[here].name, None, "", fits.reject)
+
+
+def _barred(pipeline: Wanted, fits: _Filter) -> Decision:
+    """Only agents that have lost it could take it; they can as soon as they were heard, and let go of it."""
+    names = ", ".join(sorted(pipeline.barred))
+    message = f"{names} lost its lease, and has not been heard since; no other agent can take it"
+    return Decision(None, phases.NO_AGENT_READY, message, fits.reject)
 
 
 class _Filter:
@@ -94,7 +120,6 @@ class _Filter:
         self._fleet, self._placement = fleet, placement
         self._matching = fleet.matching(placement)
         self.mask = self._matching & fleet.holding(placement.size)
-        self.choices = (self.mask & fleet.open).bit_count()
         self._refusal: Decision | None = None
         self._rejections: tuple[Rejection, ...] | None = None
 

@@ -60,8 +60,8 @@ def reject(placement: Placement, agent: Candidate) -> Rejection | None:
         return Rejection(
             agent.name, TOO_SMALL, f"size {placement.size} wanted, has capacity {agent.capacity}"
         )
-    if agent.cordoned:
-        return Rejection(agent.name, CORDONED, "cordoned")
+    if agent.cordoned or agent.drained:
+        return Rejection(agent.name, CORDONED, "drained" if agent.drained else "cordoned")
     if not agent.ready:
         return Rejection(agent.name, NOT_READY, agent.why_not_ready or "not ready")
     return None

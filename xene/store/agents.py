@@ -12,7 +12,8 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.errors import NotFound
 from xene.model import phases
-from xene.store import events
+from xene.model.agent import AUTOSTARTS, NO_AUTOSTART
+from xene.store import events, overrides
 
 FACTS_MAX = 64 * 1024  # characters of JSON
 _FACTS, _FACT_MAX = 64, 1000  # how many facts, and how many characters of one, are kept
@@ -22,7 +23,8 @@ CPUS_MOST = 1024  # that are believed: what a host says it has draws work to it
 class Agent(NamedTuple):
     """One row. `capacity` is the declared one, else its CPUs once known. `spec` is that of its object.
 
-    `tried_at`: when it was last found to be ready or in trouble; None: no contact was ever tried.
+    `tried_at`: when it was last found to be ready or in trouble; None: no contact was ever tried. `drained`: it
+    gives away what it has.
     """
 
     name: str
@@ -42,11 +44,13 @@ class Agent(NamedTuple):
     spec: Mapping[str, Any]
     last_seen_at: float | None
     tried_at: float | None
+    drained: bool
 
 
 _COLUMNS = (
     "name, implicit, leaving, phase, reason, message, cordoned, capacity, labels, journal, cursor,"
-    " version, facts, trusted, spec, last_seen_at, tried_at"
+    " version, facts, trusted, spec, last_seen_at, tried_at, EXISTS (SELECT 1 FROM overrides o"
+    " WHERE o.kind = 'Agent' AND o.name = agents.name AND o.field = 'drained' AND o.value)"
 )
 
 
@@ -81,13 +85,16 @@ def _agent(row: tuple[Any, ...]) -> Agent:
         spec=json.loads(row[14]),
         last_seen_at=row[15],
         tried_at=row[16],
+        drained=bool(row[17]),
     )
 
 
 def rewound(conn: sqlite3.Connection, now: float, name: str) -> None:
     """An agent's journal has become shorter: nothing that it was heard to say holds, until it says it again."""
     conn.execute("UPDATE agents SET cursor = 0 WHERE name = ?", (name,))
-    conn.execute("UPDATE holdings SET observed_revision = NULL WHERE agent = ?", (name,))
+    conn.execute(
+        "UPDATE holdings SET observed_revision = NULL, sent = '', bound = NULL WHERE agent = ?", (name,)
+    )
     events.note(
         conn, now, "Agent", name, "HomeRestored", "its journal is older than what it was heard to say"
     )
@@ -174,9 +181,27 @@ def trust(conn: sqlite3.Connection, now: float, name: str, key: str, fingerprint
     events.note(conn, now, "Agent", name, "HostKeyTrusted", fingerprint)
 
 
+def cordon(conn: sqlite3.Connection, name: str, cordoned: bool) -> None:
+    """Whether the agent takes nothing new, after manifest and words."""
+    conn.execute("UPDATE agents SET cordoned = ? WHERE name = ?", (int(cordoned), name))
+
+
+def comes_back(conn: sqlite3.Connection, now: float, name: str, how: str, why: str | None) -> None:
+    """How the agent's daemon comes back after a reboot (cron, systemd, none), and why not as it was asked to."""
+    conn.execute(
+        "UPDATE agents SET facts = json_set(coalesce(facts, '{}'), '$.autostart', ?) WHERE name = ?",
+        (how if how in AUTOSTARTS else NO_AUTOSTART, name),
+    )
+    if why:
+        message = f"it does not come back by itself after a reboot: {why}"
+        events.note_news(conn, now, "Agent", name, "AutostartFailed", message)
+
+
 def drop(conn: sqlite3.Connection, name: str) -> None:
-    """Forget an agent and whatever it held."""
+    """Forget an agent, whatever it held, and what was said of it."""
     conn.execute("DELETE FROM holdings WHERE agent = ?", (name,))
+    conn.execute("DELETE FROM leases WHERE agent = ?", (name,))
+    overrides.forget(conn, overrides.AGENT, name)
     conn.execute("DELETE FROM agents WHERE name = ?", (name,))
 
 
@@ -184,17 +209,23 @@ def drop(conn: sqlite3.Connection, name: str) -> None:
 
 
 class Holding(NamedTuple):
-    """`observed_revision` is None until the agent has confirmed that it has the pipeline."""
+    """`observed_revision` is the tag that the agent has confirmed (`model.charge.tag`), None until it has.
+
+    `fenced_at`: its lease has ended, and another agent may have the pipeline; it fires no instant after this one.
+    `bound`: what it has may be replaced; see `store.leases`.
+    """
 
     workflow: str
     pipeline: str
     agent: str
     observed_revision: str | None
+    fenced_at: float | None = None
+    bound: float | None = None
 
 
 def holdings(conn: sqlite3.Connection, agent: str | None = None) -> list[Holding]:
     """What all agents hold, or one of them."""
-    query = "SELECT workflow, pipeline, agent, observed_revision FROM holdings"
+    query = "SELECT workflow, pipeline, agent, observed_revision, fenced_at, bound FROM holdings"
     if agent is None:
         return [Holding._make(row) for row in conn.execute(query)]
     return [Holding._make(row) for row in conn.execute(query + " WHERE agent = ?", (agent,))]
@@ -208,6 +239,15 @@ def holders(conn: sqlite3.Connection, workflow: str, pipeline: str) -> list[Agen
     return [found for (name,) in rows if (found := read(conn, name)) is not None]
 
 
+def fences(conn: sqlite3.Connection, workflow: str, pipeline: str) -> list[tuple[str, float]]:
+    """The agents that lost a pipeline and have not said so yet, and until when they may have fired it."""
+    rows = conn.execute(
+        "SELECT agent, fenced_at FROM holdings WHERE workflow = ? AND pipeline = ? AND fenced_at IS NOT NULL",
+        (workflow, pipeline),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def intend(conn: sqlite3.Connection, keys: Iterable[tuple[str, str, str]]) -> None:
     """Record, before an assignment is sent, that an agent may hold (workflow, pipeline, agent) from now on."""
     conn.executemany("INSERT OR IGNORE INTO holdings (workflow, pipeline, agent) VALUES (?, ?, ?)", keys)
@@ -216,8 +256,9 @@ def intend(conn: sqlite3.Connection, keys: Iterable[tuple[str, str, str]]) -> No
 def confirm(conn: sqlite3.Connection, agent: str, has: Mapping[str, str], gone: Iterable[str]) -> None:
     """Record what an agent says that it has (`WORKFLOW/PIPELINE`: revision) and what it let go of."""
     conn.executemany(
-        "UPDATE holdings SET observed_revision = ? WHERE workflow = ? AND pipeline = ? AND agent = ?",
-        [(revision, *_split(key), agent) for key, revision in has.items()],
+        "UPDATE holdings SET observed_revision = ?, bound = CASE WHEN sent = ? THEN sent_bound ELSE bound END"
+        " WHERE workflow = ? AND pipeline = ? AND agent = ?",
+        [(revision, revision, *_split(key), agent) for key, revision in has.items()],
     )
     conn.executemany(
         "DELETE FROM holdings WHERE workflow = ? AND pipeline = ? AND agent = ?",

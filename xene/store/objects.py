@@ -11,8 +11,12 @@ from typing import Any, Mapping, NamedTuple
 
 from xene.model import codec, phases
 from xene.model.pipeline_codec import history_from_json, history_to_json
+from xene.store import overrides, triggers
 
 WORKFLOW, AGENT, SECRET, TEMPLATE = "Workflow", "Agent", "Secret", "TaskTemplate"
+
+
+_STAND_IN = '{"pipeline":{"tasks":{}}}'  # no manifest gives this: a pipeline has at least one task
 
 
 class Stored(NamedTuple):
@@ -67,6 +71,7 @@ def put(
     text: str,
 ) -> None:
     """Store an object that is new or has changed; its generation goes up. `text` is its JSON."""
+    before = overrides.suspension(conn)
     conn.execute(
         "INSERT INTO objects (kind, name, source, generation, revision, labels, data, created_at, updated_at)"
         " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?) ON CONFLICT (kind, name) DO UPDATE SET source = excluded.source,"
@@ -76,7 +81,10 @@ def put(
     )
     _moved(conn)
     if kind == WORKFLOW:
-        _put_pipelines(conn, now, name, json.loads(text))
+        data = json.loads(text)
+        _put_pipelines(conn, now, name, data)
+        triggers.put(conn, now, name, data)
+        overrides.resumed(conn, now, before, name)
     elif kind == AGENT:
         _put_agent(conn, name, json.loads(text))
 
@@ -86,12 +94,14 @@ def own(conn: sqlite3.Connection, kind: str, name: str, source: str) -> None:
     conn.execute("UPDATE objects SET source = ? WHERE kind = ? AND name = ?", (source, kind, name))
 
 
-def remove(conn: sqlite3.Connection, kind: str, name: str) -> None:
-    """Take an object out of the desired state. Runs, and what agents still hold, stay."""
+def remove(conn: sqlite3.Connection, now: float, kind: str, name: str) -> None:
+    """Take an object out of the desired state. Runs, slots, and what agents still hold, stay."""
     conn.execute("DELETE FROM objects WHERE kind = ? AND name = ?", (kind, name))
     _moved(conn)
     if kind == WORKFLOW:
         conn.execute("DELETE FROM pipelines WHERE workflow = ?", (name,))
+        overrides.forget(conn, overrides.WORKFLOW, name)
+        triggers.remove(conn, now, name)
     elif kind == AGENT:
         conn.execute("UPDATE agents SET leaving = 1 WHERE name = ?", (name,))
 
@@ -107,9 +117,27 @@ def put_revision(conn: sqlite3.Connection, now: float, spec: Mapping[str, Any]) 
     # In the manifest's order, which `canonical` would lose: tasks are shown and started in it.
     text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
     conn.execute(
-        "INSERT OR IGNORE INTO revisions (digest, spec, created_at) VALUES (?, ?, ?)", (digest, text, now)
+        "INSERT INTO revisions (digest, spec, created_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (digest) DO UPDATE SET spec = excluded.spec WHERE revisions.spec = ?",
+        (digest, text, now, _STAND_IN),
     )
     return digest
+
+
+def is_known_revision(conn: sqlite3.Connection, digest: str) -> bool:
+    """Whether the spec with this digest is here, and not a stand-in for it."""
+    row = conn.execute(
+        "SELECT 1 FROM revisions WHERE digest = ? AND spec <> ?", (digest, _STAND_IN)
+    ).fetchone()
+    return row is not None
+
+
+def stand_in(conn: sqlite3.Connection, now: float, digest: str) -> None:
+    """Make the digest known, without its spec: an agent runs what was applied after this state was copied."""
+    conn.execute(
+        "INSERT OR IGNORE INTO revisions (digest, spec, created_at) VALUES (?, ?, ?)",
+        (digest, _STAND_IN, now),
+    )
 
 
 def read_revision(conn: sqlite3.Connection, digest: str) -> dict[str, Any]:
@@ -128,6 +156,7 @@ def _put_pipelines(conn: sqlite3.Connection, now: float, workflow: str, data: Ma
         if name not in pipelines
     ]
     conn.executemany("DELETE FROM pipelines WHERE workflow = ? AND name = ?", gone)
+    overrides.forget_pipelines(conn, workflow, pipelines)
     rows = []
     for position, (name, body) in enumerate(pipelines.items()):
         revision = put_revision(conn, now, codec.executable_spec(data, name))
@@ -159,6 +188,7 @@ def _put_agent(conn: sqlite3.Connection, name: str, data: Mapping[str, Any]) -> 
     """Make the agent's row match its object. A new way to reach it is a new first contact."""
     spec = data["spec"]
     _retire_implicit(conn, name)
+    said = overrides.word(conn, overrides.AGENT, name, overrides.CORDONED)
     row = conn.execute("SELECT spec FROM agents WHERE name = ?", (name,)).fetchone()
     conn.execute(
         "INSERT INTO agents (name, phase, reason, message, cordoned, capacity, labels, spec)"
@@ -167,7 +197,7 @@ def _put_agent(conn: sqlite3.Connection, name: str, data: Mapping[str, Any]) -> 
         " capacity = excluded.capacity, labels = excluded.labels, spec = excluded.spec",
         (
             name,
-            int(spec.get("cordon", False)),
+            int(spec.get("cordon", False) if said is None else said),
             spec.get("capacity"),
             json.dumps(data["metadata"].get("labels", {})),
             json.dumps(spec),

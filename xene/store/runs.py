@@ -12,9 +12,9 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from xene.model import phases
 from xene.model.run import RunOrder
+from xene.model.units import rfc3339
 from xene.model.workflow import QUEUE
 from xene.store import events, tasks
-from xene.store.record import end_parts, record
 
 __all__ = [
     "Open",
@@ -34,7 +34,6 @@ __all__ = [
     "move",
     "orders",
     "policy_of",
-    "record",
     "released",
     "sent",
     "statuses",
@@ -58,17 +57,20 @@ def create(
     trigger: str,
     params: Mapping[str, Any],
     artifacts: Sequence[Mapping[str, Any]] = (),
+    slot: float | None = None,
 ) -> None:
     """A run that is Queued, with a row for each of its tasks and their steps. `spec` is that of `revision`.
 
+    `slot` is the instant of a cron trigger to which its fire belongs, also for a pipeline that follows in it.
     `artifacts` are those of other runs that are laid into its workspace: what `store.artifacts.for_order` gave.
     """
     row = conn.execute(
-        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, secrets, agent, trigger, params,"
-        " artifacts, phase, phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, secrets, agent, trigger, slot,"
+        " params, artifacts, phase, phase_since, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run, fire, workflow, pipeline, revision, spec.get("size", 1), policy_of(spec),
-            json.dumps(spec["pipeline"].get("secrets", {})), agent, trigger,
+            json.dumps(spec["pipeline"].get("secrets", {})), agent, trigger, slot,
             json.dumps(dict(params)), _artifacts(artifacts), phases.QUEUED, now, now,
         ),
     )  # fmt: skip
@@ -84,10 +86,21 @@ def policy_of(spec: Mapping[str, Any]) -> str:
     return str(spec["pipeline"].get("concurrencyPolicy", QUEUE))
 
 
+# Of a run `o`: its agent has lost the pipeline to another one, and with it its leave to run it.
+_FENCED = (
+    "EXISTS (SELECT 1 FROM holdings h WHERE h.workflow = o.workflow AND h.pipeline = o.pipeline"
+    " AND h.agent = o.agent AND h.fenced_at IS NOT NULL)"
+)
+
+
 def has_open(conn: sqlite3.Connection, workflow: str, pipeline: str) -> str | None:
-    """The oldest run of the pipeline that has not ended, None where there is none."""
+    """The oldest run of the pipeline that has not ended, None where there is none.
+
+    One at an agent that is fenced holds up nobody: its lease has ended.
+    """
     row = conn.execute(
-        "SELECT id FROM runs WHERE workflow = ? AND pipeline = ? AND ended = 0 ORDER BY seq LIMIT 1",
+        "SELECT id FROM runs o WHERE workflow = ? AND pipeline = ? AND ended = 0"
+        f" AND NOT {_FENCED} ORDER BY seq LIMIT 1",
         (workflow, pipeline),
     ).fetchone()
     return None if row is None else str(row[0])
@@ -150,7 +163,7 @@ def goes_on_elsewhere(conn: sqlite3.Connection, run: str) -> tuple[str, str] | N
     row = conn.execute(
         "SELECT o.id, o.agent FROM runs r JOIN runs o ON o.workflow = r.workflow AND o.pipeline = r.pipeline"
         " WHERE r.id = ? AND r.policy <> 'Allow' AND o.seq <> r.seq AND o.ended = 0 AND o.agent <> r.agent"
-        " AND o.sent_journal IS NOT NULL LIMIT 1",
+        f" AND o.sent_journal IS NOT NULL AND NOT {_FENCED} LIMIT 1",
         (run,),
     ).fetchone()
     return None if row is None else (str(row[0]), str(row[1]))
@@ -199,7 +212,7 @@ def end(conn: sqlite3.Connection, now: float, run: str, reason: str, message: st
         " finished_at = ?, ended = 1, log = ? WHERE seq = ?",
         (phases.ERROR, now, reason, message, now, log, row[0]),
     )
-    end_parts(conn, now, row[0], reason)
+    tasks.end_parts(conn, now, row[0], reason)
     events.note(conn, now, "Run", run, reason, message)
 
 
@@ -324,7 +337,7 @@ def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
     for run in ids:
         row = conn.execute(
             "SELECT r.id, r.workflow, r.pipeline, r.revision, v.spec, r.params, r.trigger, r.created_at, a.name,"
-            " a.spec, a.labels, r.artifacts FROM runs r JOIN revisions v ON v.digest = r.revision"
+            " a.spec, a.labels, r.artifacts, r.slot FROM runs r JOIN revisions v ON v.digest = r.revision"
             " JOIN agents a ON a.name = r.agent WHERE r.id = ?",
             (run,),
         ).fetchone()
@@ -344,6 +357,7 @@ def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
                     agent=row[8],
                     agent_env=json.loads(row[9]).get("env", {}),
                     agent_labels=json.loads(row[10]),
+                    scheduled_at=None if row[12] is None else rfc3339(row[12]),
                     artifacts=tuple(json.loads(row[11] or "[]")),
                 )
             )

@@ -18,6 +18,8 @@ CREATE TABLE objects (
   created_at REAL NOT NULL, updated_at REAL NOT NULL,
   PRIMARY KEY (kind, name));
 CREATE INDEX objects_index ON objects (kind, name, source, revision);
+CREATE INDEX objects_suspended ON objects (name)
+  WHERE kind = 'Workflow' AND json_extract(data, '$.spec.suspend');
 
 CREATE TABLE revisions (digest TEXT PRIMARY KEY, spec TEXT NOT NULL, created_at REAL NOT NULL);
 
@@ -35,21 +37,32 @@ CREATE TABLE pipelines (
   revision TEXT NOT NULL REFERENCES revisions (digest),
   placement TEXT NOT NULL, size INTEGER NOT NULL, needs TEXT NOT NULL DEFAULT '[]',
   history TEXT NOT NULL DEFAULT '{}',
-  phase TEXT NOT NULL, reason TEXT, message TEXT, agent TEXT,
+  phase TEXT NOT NULL, reason TEXT, message TEXT, agent TEXT, tag TEXT,
   PRIMARY KEY (workflow, name)) WITHOUT ROWID;
 CREATE INDEX pipelines_name ON pipelines (name);
 CREATE INDEX pipelines_agent ON pipelines (agent);
+CREATE INDEX pipelines_untagged ON pipelines (workflow, name) WHERE tag IS NULL;
 
 CREATE TABLE holdings (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, agent TEXT NOT NULL,
-  observed_revision TEXT, fenced_at REAL,
+  observed_revision TEXT, bound REAL, sent TEXT, sent_bound REAL, fenced_at REAL,
   PRIMARY KEY (workflow, pipeline, agent)) WITHOUT ROWID;
 CREATE INDEX holdings_agent ON holdings (agent);
+CREATE INDEX holdings_replaceable ON holdings (agent) WHERE bound IS NOT NULL AND fenced_at IS NULL;
+CREATE INDEX holdings_fenced ON holdings (agent) WHERE fenced_at IS NOT NULL;
 
 CREATE TABLE triggers (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, name TEXT NOT NULL,
   cron TEXT, since REAL NOT NULL, watermark REAL NOT NULL DEFAULT 0,
   PRIMARY KEY (workflow, pipeline, name)) WITHOUT ROWID;
+
+CREATE TABLE zones (name TEXT PRIMARY KEY, digest TEXT NOT NULL, data BLOB NOT NULL);
+CREATE INDEX zones_digest ON zones (digest);
+
+CREATE TABLE charges (
+  workflow TEXT NOT NULL, pipeline TEXT NOT NULL, agent TEXT NOT NULL,
+  policy TEXT NOT NULL, secrets TEXT NOT NULL, charge TEXT NOT NULL,
+  PRIMARY KEY (workflow, pipeline)) WITHOUT ROWID;
 
 CREATE TABLE slots (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, trigger TEXT NOT NULL, at REAL NOT NULL,
@@ -59,17 +72,25 @@ CREATE TABLE slots (
 CREATE INDEX slots_at ON slots (at);
 CREATE INDEX slots_outcome ON slots (outcome, at);
 CREATE INDEX slots_unsettled ON slots (agent) WHERE settled = 0;
+CREATE INDEX slots_provisional ON slots (workflow, pipeline, trigger, at) WHERE settled = 0;
+
+CREATE TABLE lapses (
+  id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, pipeline TEXT NOT NULL, trigger TEXT NOT NULL,
+  cron TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL,
+  outcome TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, agent TEXT);
+CREATE INDEX lapses_agent ON lapses (agent);
 
 CREATE TABLE overrides (
   kind TEXT NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL, value INTEGER NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (kind, name, field)) WITHOUT ROWID;
 
 CREATE TABLE leases (
-  agent TEXT PRIMARY KEY, boot TEXT NOT NULL, up REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+  agent TEXT PRIMARY KEY, boot TEXT NOT NULL, up REAL, at REAL, silent REAL) WITHOUT ROWID;
 
 CREATE TABLE fires (
   id TEXT PRIMARY KEY, workflow TEXT NOT NULL, trigger TEXT NOT NULL, slot REAL,
-  params TEXT NOT NULL, created_at REAL NOT NULL) WITHOUT ROWID;
+  params TEXT NOT NULL, created_at REAL NOT NULL, spread INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;
+CREATE INDEX fires_unspread ON fires (id) WHERE spread = 0;
 
 CREATE TABLE followers (
   fire TEXT NOT NULL REFERENCES fires (id), workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
@@ -144,6 +165,40 @@ CREATE TABLE events (
 CREATE INDEX events_about ON events (kind, name);
 """
 
+# Whoever changes what a charge is made from makes its pipeline lose its tag, in the same statement: the next pass
+# reckons the charge anew, and a pass over thousands of pipelines of which nothing changed reads their tags alone.
+STALE = """
+CREATE TRIGGER pipelines_stale AFTER UPDATE OF revision, placement, agent ON pipelines
+  WHEN OLD.revision <> NEW.revision OR OLD.placement <> NEW.placement OR OLD.agent IS NOT NEW.agent
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = NEW.workflow AND name = NEW.name; END;
+CREATE TRIGGER triggers_added AFTER INSERT ON triggers
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = NEW.workflow AND name = NEW.pipeline; END;
+CREATE TRIGGER triggers_stale AFTER UPDATE OF cron, since ON triggers
+  WHEN OLD.cron IS NOT NEW.cron OR OLD.since <> NEW.since
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = NEW.workflow AND name = NEW.pipeline; END;
+CREATE TRIGGER workflows_stale AFTER UPDATE OF data ON objects WHEN NEW.kind = 'Workflow'
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = NEW.name; END;
+CREATE TRIGGER agents_stale AFTER UPDATE OF labels, spec ON agents
+  WHEN OLD.labels <> NEW.labels OR OLD.spec <> NEW.spec
+  BEGIN UPDATE pipelines SET tag = NULL WHERE agent = NEW.name; END;
+CREATE TRIGGER zones_stale AFTER UPDATE OF digest ON zones WHEN OLD.digest <> NEW.digest
+  BEGIN UPDATE pipelines SET tag = NULL WHERE (workflow, name) IN (SELECT workflow, pipeline FROM charges); END;
+CREATE TRIGGER overrides_said AFTER INSERT ON overrides WHEN NEW.field = 'suspended'
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow IN
+    (NEW.name, substr(NEW.name, 1, instr(NEW.name, '/') - 1)); END;
+CREATE TRIGGER overrides_changed AFTER UPDATE OF value ON overrides WHEN NEW.field = 'suspended'
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow IN
+    (NEW.name, substr(NEW.name, 1, instr(NEW.name, '/') - 1)); END;
+CREATE TRIGGER overrides_taken_back AFTER DELETE ON overrides WHEN OLD.field = 'suspended'
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow IN
+    (OLD.name, substr(OLD.name, 1, instr(OLD.name, '/') - 1)); END;
+CREATE TRIGGER holdings_gone AFTER DELETE ON holdings
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = OLD.workflow AND name = OLD.pipeline; DELETE FROM charges
+    WHERE workflow = OLD.workflow AND pipeline = OLD.pipeline AND agent = OLD.agent; END;
+CREATE TRIGGER pipelines_gone AFTER DELETE ON pipelines
+  BEGIN DELETE FROM charges WHERE workflow = OLD.workflow AND pipeline = OLD.name; END;
+"""
+
 
 def _time(column: str, name: str = "") -> str:
     """An instant as RFC 3339 text with milliseconds."""
@@ -153,16 +208,22 @@ def _time(column: str, name: str = "") -> str:
 
 VIEWS = f"""
 CREATE VIEW xene_workflows AS
-SELECT name, source, generation, revision, 0 AS suspended, labels, json_extract(data, '$.spec') AS spec,
+SELECT name, source, generation, revision,
+  coalesce((SELECT value FROM overrides o WHERE o.kind = 'Workflow' AND o.name = objects.name
+    AND o.field = 'suspended'), json_extract(data, '$.spec.suspend') = 1, 0) AS suspended,
+  labels, json_extract(data, '$.spec') AS spec,
   {_time("created_at")}, {_time("updated_at")}
 FROM objects WHERE kind = 'Workflow';
 
 CREATE VIEW xene_pipelines AS
 SELECT p.workflow, p.name, p.phase, p.reason, p.message, p.agent, p.revision,
-  (SELECT h.observed_revision FROM holdings h
+  (SELECT substr(h.observed_revision, 1, instr(h.observed_revision || '.', '.') - 1) FROM holdings h
     WHERE h.workflow = p.workflow AND h.pipeline = p.name AND h.agent = p.agent) AS observed_revision,
   (SELECT r.phase FROM runs r WHERE r.workflow = p.workflow AND r.pipeline = p.name
-    ORDER BY r.seq DESC LIMIT 1) AS execution
+    ORDER BY r.seq DESC LIMIT 1) AS execution,
+  coalesce((SELECT value FROM overrides o WHERE o.kind = 'Pipeline' AND o.name = p.workflow || '/' || p.name
+    AND o.field = 'suspended'), (SELECT w.suspended FROM xene_workflows w WHERE w.name = p.workflow), 0)
+    AS suspended
 FROM pipelines p;
 
 CREATE VIEW xene_agents AS
@@ -170,7 +231,9 @@ SELECT a.name, a.implicit, a.phase, a.reason, a.message, a.cordoned, a.capacity,
   (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0
     AND coalesce(r.last_known_phase, r.phase) <> 'Queued'
     AND coalesce(r.reason, '') <> 'WaitingForApproval') AS capacity_used,
-  a.labels, a.version, a.facts, {_time("a.last_seen_at")}
+  a.labels, a.version, a.facts, {_time("a.last_seen_at")},
+  EXISTS (SELECT 1 FROM overrides o WHERE o.kind = 'Agent' AND o.name = a.name AND o.field = 'drained' AND o.value)
+    AS drained
 FROM agents a;
 
 CREATE VIEW xene_secrets AS
@@ -210,4 +273,4 @@ CREATE VIEW xene_events AS
 SELECT id, {_time("at")}, kind, name, reason, message FROM events;
 """
 
-SQL = TABLES + VIEWS
+SQL = TABLES + STALE + VIEWS

@@ -7,15 +7,19 @@ they have an order in time, else by name.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, Sequence
 
 from xene.model import codec, phases
+from xene.model.charge import revision_of
 from xene.model.units import rfc3339
+from xene.store import overrides
 from xene.store.agents import cpus_of
 from xene.store.db import State
 from xene.store.resolve import resolve_pipeline, resolve_run
 from xene.store.rows import Json, Labels, Where, anything, bounded, by_workflow, instant
 from xene.store.run_views import run, runs
+from xene.store.slot_views import next_fires, resolve_slots, slots, triggers
 
 __all__ = [
     "agents",
@@ -23,10 +27,13 @@ __all__ = [
     "pipelines",
     "resolve_pipeline",
     "resolve_run",
+    "resolve_slots",
     "run",
     "runs",
     "secrets",
+    "slots",
     "templates",
+    "triggers",
     "workflows",
 ]
 
@@ -44,7 +51,8 @@ def workflows(
     query = f"SELECT name, source, generation, revision, labels, data FROM objects{where} ORDER BY name"
     with state.snapshot() as conn:
         rows = bounded(conn.execute(query, where.values), limit, lambda row: labels(json.loads(row[4])))
-    return [_workflow(row) for row in rows]
+        suspension = overrides.suspension(conn)
+    return [_workflow(row, suspension.of_workflow(row[0])) for row in rows]
 
 
 def description(state: State, name: str, kind: str = "Workflow") -> str:
@@ -54,13 +62,13 @@ def description(state: State, name: str, kind: str = "Workflow") -> str:
     return str(json.loads(row[0]).get("description", "")) if row else ""
 
 
-def _workflow(row: Sequence[Any]) -> Json:
+def _workflow(row: Sequence[Any], suspended: bool) -> Json:
     return {
         "name": row[0],
         "source": row[1],
         "generation": row[2],
         "revision": row[3],
-        "suspended": False,
+        "suspended": suspended,
         "labels": json.loads(row[4]),
         "spec": json.loads(row[5])["spec"],
     }
@@ -68,7 +76,7 @@ def _workflow(row: Sequence[Any]) -> Json:
 
 _PIPELINES = (
     "SELECT p.workflow, p.name, p.phase, r.phase, p.reason, p.message, p.agent, p.revision,"
-    " h.observed_revision, r.id FROM pipelines p"
+    " h.observed_revision, r.id, p.tag FROM pipelines p"
     " LEFT JOIN holdings h ON h.workflow = p.workflow AND h.pipeline = p.name AND h.agent = p.agent"
     " LEFT JOIN runs r ON r.seq = (SELECT max(seq) FROM runs WHERE workflow = p.workflow AND pipeline = p.name)"
 )
@@ -97,14 +105,19 @@ def pipelines(
     with state.snapshot() as conn:
         wanted = by_workflow(conn, labels)
         rows = bounded(conn.execute(query, where.values), limit, lambda row: wanted(row[0]))
-    return [_pipeline(row) for row in rows]
+        suspension = overrides.suspension(conn)
+        suspended = {row[:2] for row in rows if suspension.of_pipeline(row[0], row[1])}
+        fires = next_fires(conn, [row[:2] for row in rows if row[:2] not in suspended], time.time())
+    return [_pipeline(row, row[:2] in suspended, fires.get(row[:2])) for row in rows]
 
 
-def _pipeline(row: Sequence[Any]) -> Json:
-    workflow, name, phase, execution, reason, message, agent, revision, observed, run_id = row
-    if phase == phases.SCHEDULED and reason is None and observed not in (None, revision):
+def _pipeline(row: Sequence[Any], suspended: bool, next_fire: float | None) -> Json:
+    workflow, name, phase, execution, reason, message, agent, revision, held, run_id, tag = row
+    observed = None if held is None else revision_of(held)
+    if phase == phases.SCHEDULED and reason is None and _is_behind(held, revision, tag):
         reason = phases.AGENT_BEHIND
-        message = f"agent {agent} still has revision {observed}; it gets {revision} when it can be reached"
+        what, new = (f"revision {observed}", revision) if observed != revision else (_EARLIER, "the new ones")
+        message = f"agent {agent} still has {what}; it gets {new} when it can be reached"
     return {
         "workflow": workflow,
         "name": name,
@@ -115,10 +128,18 @@ def _pipeline(row: Sequence[Any]) -> Json:
         "agent": agent,
         "revision": revision,
         "observedRevision": observed,
-        "suspended": False,
-        "nextFire": None,
+        "suspended": suspended,
+        "nextFire": instant(next_fire),
         "lastRun": None if run_id is None else {"id": run_id, "phase": execution},
     }
+
+
+_EARLIER = "earlier triggers of it, or an earlier env of the agent"
+
+
+def _is_behind(held: str | None, revision: str, tag: str | None) -> bool:
+    """Whether an agent has confirmed something else. Without a tag what it is to have is not reckoned yet."""
+    return held is not None and (revision_of(held) != revision if tag is None else held != tag)
 
 
 # -- secrets
@@ -184,7 +205,8 @@ _AGENTS = (
     "SELECT name, phase, reason, message, cordoned, capacity, labels, version, facts, last_seen_at,"
     " (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0"
     " AND coalesce(r.reason, '') <> 'WaitingForApproval'"
-    " AND coalesce(r.last_known_phase, r.phase) <> 'Queued') FROM agents a"
+    " AND coalesce(r.last_known_phase, r.phase) <> 'Queued'), EXISTS (SELECT 1 FROM overrides o"
+    " WHERE o.kind = 'Agent' AND o.name = a.name AND o.field = 'drained' AND o.value) FROM agents a"
 )
 
 
@@ -215,6 +237,7 @@ def _agent(row: Sequence[Any]) -> Json:
         "reason": row[2],
         "message": row[3],
         "cordoned": bool(row[4]),
+        "drained": bool(row[11]),
         "capacity": row[5] if row[5] is not None else cpus_of(facts),
         "capacityUsed": row[10],
         "labels": json.loads(row[6]),

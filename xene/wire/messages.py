@@ -35,7 +35,8 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | fetched      | id, size                                                   all of it was sent              |
 | stowed       | id, sha256, have      bytes that are safe here; all of them only once the sha256 holds     |
 | swept        | id, bytes, what [{what, count, bytes}], ended [runs that ended a day ago and are still here] |
-| lease        | boot, up: its CLOCK_BOOTTIME now; it asks to go on with what may be replaced                |
+| lease        | boot, up: its CLOCK_BOOTTIME now, at: its wall clock; it asks to go on with what may be    |
+|              | replaced. Right after its hello, and every third of its shortest lease                      |
 | refused      | code (StaleEpoch, ...), message                                                            |
 | failed       | id, message                                            a request that cannot be answered   |
 """
@@ -240,8 +241,8 @@ def swept(request: int, size: int, what: List[Dict[str, Any]], ended: List[str])
     return {"type": "swept", "id": request, "bytes": size, "what": what, "ended": ended}
 
 
-def lease(boot: str, up: float) -> Message:
-    return {"type": "lease", "boot": boot, "up": up}
+def lease(boot: str, up: float, at: float) -> Message:
+    return {"type": "lease", "boot": boot, "up": up, "at": at}
 
 
 def refused(code: str, message: str) -> Message:
