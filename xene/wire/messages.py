@@ -215,7 +215,7 @@ def stowed(request: int, sha256: str, have: int) -> Message:
     return {"type": "stowed", "id": request, "sha256": sha256, "have": have}
 
 
-def lease(boot: str, up: float, at: float) -> Message:
+def lease(boot: str, up: float, at: Optional[float] = None) -> Message:
     return {"type": "lease", "boot": boot, "up": up, "at": at}
 
 
