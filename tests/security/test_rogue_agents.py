@@ -22,7 +22,7 @@ from xene.control.reconcile import Made
 from xene.control.tail import Choice, Tail
 from xene.model import events as ev
 from xene.model import ids
-from xene.store import db, record
+from xene.store import db, reported
 from xene.transport import session as transport
 from xene.transport.base import Target
 from xene.wire import frames, messages
@@ -143,7 +143,7 @@ def test_attempts_make_rows_and_are_counted(shop: Host) -> None:
     (run,) = shop.fire("shop").runs
     tell(shop.fleet["rogue"], [ev.task_started(instant(1002.0), run, "one", n + 1) for n in range(3000)])
     reconcile(shop)
-    assert counted(shop)["task_attempts"] == record.ATTEMPTS
+    assert counted(shop)["task_attempts"] == reported.ATTEMPTS
 
 
 def test_a_flood_of_reports_leaves_the_history_alone(shop: Host) -> None:

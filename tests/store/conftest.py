@@ -9,6 +9,7 @@ import pytest
 
 from xene.model import codec
 from xene.store import agents, db, fires, objects, runs
+from xene.store.record import record
 
 RUN = "20261123-023000-k7q2m4xa"
 
@@ -92,7 +93,7 @@ class Filled:
     ) -> list[str]:
         numbered = [{"n": first + place, **event} for place, event in enumerate(events)]
         with self.state.transaction() as conn:
-            return runs.record(conn, name, journal, numbered, 200.0)
+            return record(conn, name, journal, numbered, 200.0)
 
 
 @pytest.fixture

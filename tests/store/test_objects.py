@@ -77,7 +77,7 @@ def test_history_outlives_objects(filled: Filled) -> None:
     filled.put(workflow("shop"))
     filled.run()
     with filled.state.transaction() as conn:
-        objects.remove(conn, "Workflow", "shop")
+        objects.remove(conn, 5.0, "Workflow", "shop")
     assert views.workflows(filled.state) == views.pipelines(filled.state) == []
     assert views.resolve_run(filled.state, "shop/build") == RUN
     assert views.run(filled.state, RUN)["tasks"]["one"]["phase"] == "NotExecuted"
@@ -112,7 +112,7 @@ def test_an_agent_that_is_reached_otherwise_is_a_new_contact(filled: Filled) -> 
 def test_a_removed_agent_leaves_and_may_come_back(filled: Filled) -> None:
     filled.put(agent("b"))
     with filled.state.transaction() as conn:
-        objects.remove(conn, "Agent", "b")
+        objects.remove(conn, 5.0, "Agent", "b")
     row = agents.read(filled.state.conn, "b")
     assert row is not None and row.leaving
     filled.put(agent("b"))

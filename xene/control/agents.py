@@ -14,8 +14,9 @@ from xene.control.sessions import Open, open_channel
 from xene.control.told import Told
 from xene.control.world import World, run_view
 from xene.errors import NotFound, Unreachable
+from xene.model import phases
 from xene.plan import recovery
-from xene.store import agents, db, events, objects, runs
+from xene.store import agents, db, events, objects, runs, slots
 from xene.store.db import State
 
 
@@ -66,7 +67,7 @@ def remove(place: Place, name: str, *, lost: bool = False, open: Open = open_cha
         if not state.exists or agents.read(state.conn, name) is None:
             raise NotFound(f"there is no agent {name}", hint="xene get agents")
         with state.transaction() as conn:
-            objects.remove(conn, objects.AGENT, name)
+            objects.remove(conn, time.time(), objects.AGENT, name)
             ended = _write_off(conn, name) if lost else ()
         if lost:
             drive(place, Told(), open=open)
@@ -82,6 +83,9 @@ def _write_off(conn: sqlite3.Connection, name: str) -> tuple[str, ...]:
     now = time.time()
     loss = recovery.on_removal(name, [run_view(row) for row in runs.unsettled(conn, name)])
     end_lost(conn, now, loss)
+    slots.give_up(
+        conn, now, name, phases.AGENT_GONE, f"agent {name} was removed as lost, and may have fired it"
+    )
     agents.drop(conn, name)
     events.note(conn, now, "Agent", name, "Lost", "it was removed as lost")
     return tuple(each.run for each in loss.runs)

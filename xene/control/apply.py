@@ -215,7 +215,7 @@ def _write(state: State, repository: Repository, options: Options, agreed: str |
         notes = []
         for change in plan.changes:
             if change.action == REMOVED:
-                objects.remove(conn, change.kind, change.name)
+                objects.remove(conn, now, change.kind, change.name)
             elif change.action in (CREATED, CHANGED):
                 _put(conn, now, entries[change.kind, change.name], source)
             else:

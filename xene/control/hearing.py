@@ -18,13 +18,16 @@ from xene.control.stowing import Stowing
 from xene.control.world import run_view
 from xene.model import phases
 from xene.plan import recovery
-from xene.store import agents, runs
+from xene.store import agents, runs, slots, triggers
 from xene.store.db import State
+from xene.store.record import record
 from xene.transport.session import Down, Got, Item, Up, reason_of
 
 QUIET = 30.0  # seconds that an agent may take for the next piece of what its hello promised
 SULK = 10.0  # seconds until an agent that refused is tried again
-_DECIDING = frozenset({"assigned", "run.ended", "run.released"})  # events from which a pass may decide more
+_DECIDING = frozenset(
+    {"assigned", "run.ended", "run.released", "slots.settled"}
+)  # events from which a pass may decide more
 STALE = "StaleEpoch"
 _TAKE_OVER = (
     "this state was restored from a copy, or another one took over: `xene reconcile --take-over` if it is this one"
@@ -135,6 +138,8 @@ def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, n
         views = [run_view(row) for row in runs.unsettled(conn, name)]
         end_lost(conn, now, recovery.on_hello(name, str(hello["journal"]), views))
     if agents.heard(conn, now, name, hello):
+        message = f"the home of agent {name} was wiped or restored: what it had fired is not known"
+        slots.give_up(conn, now, name, phases.AGENT_LOST, message)
         agents.forget_holdings(conn, name)
     runs.back_in_sight(conn, now, name)
     sessions.went_up(name, last)
@@ -153,6 +158,7 @@ def _home_restored(conn: sqlite3.Connection, now: float, sessions: Sessions, nam
     views = [run_view(row) for row in runs.unsettled(conn, name)]
     end_lost(conn, now, recovery.on_rewind(name, views))
     agents.rewound(conn, now, name)
+    triggers.raised(conn, triggers.held_by(conn, name), now)  # what it has forgotten it would fire again
     sessions.drop(name)
 
 
@@ -181,7 +187,7 @@ def _events(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Got,
         row = agents.read(conn, item.agent)
         journal = row.journal if row else None
     if journal is not None:
-        runs.record(conn, item.agent, journal, events, now)
+        record(conn, item.agent, journal, events, now)
     if any(event.get("type") in _DECIDING for event in events):
         news.dirty = True
     if any(event.get("type") == "assigned" and event.get("gone") for event in events):

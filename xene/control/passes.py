@@ -11,8 +11,9 @@ import queue
 import time
 from typing import Any, Callable, Iterable, Mapping
 
-from xene.control import carrying, following, hearing, leasing, placing, telling, world
+from xene.control import carrying, charging, following, hearing, leasing, placing, telling, world
 from xene.control import safe as safes
+from xene.control.accounting import Accounting
 from xene.control.archive import Archive, Packed
 from xene.control.fetching import Fetching, Settled
 from xene.control.place import Place
@@ -51,12 +52,14 @@ class Control:
         self.fetching = Fetching(place.artifacts(state.uuid), self.inbox, self.sessions)
         self.stowing = Stowing(place.artifacts(state.uuid), self.sessions)
         self.listener = Listener(state.path, self.inbox)
+        self.accounting = Accounting()
         self.world: World | None = None
         self.nudged = False
         self.dirty, self.unplaced = True, pipelines.want_placing(state.conn)
         self.on_log: Callable[[str, Mapping[str, Any], bytes], None] = lambda *_: None
         self._clock, self._over = clock, frozenset[tuple[str, str]]()
         self._lease_due: float | None = None  # the reading of the clock at which a lease may end
+        charging.refresh_zones(state)
         self._began = time.monotonic()
         self._version = state.data_version()
 
@@ -119,17 +122,26 @@ class Control:
         for _ in range(PASSES):
             if not self._pass_once():
                 break
+        else:
+            self.dirty = True
         assert self.world is not None
         return self.world
 
     def _pass_once(self) -> bool:
         now = time.time()
-        with self.state.snapshot() as conn:
-            safe = safes.look(self.place.home, conn, self.sessions.links)
         with self.state.transaction() as conn:
             over = self._look_at_leases(conn, now)
             if self.unplaced:
                 self._place(conn, now, over)
+            charging.reckon(conn, now)
+        with self.state.snapshot() as conn:
+            safe = safes.look(self.place.home, conn, self.sessions.links)
+        with self.state.transaction() as conn:
+            if charging.is_due(
+                conn
+            ):  # somebody wrote meanwhile: what was looked up may not be what is needed
+                return True
+            more = self.accounting.account(conn, now)
             followed = following.follow(conn, now)
             seen = world.read(conn, self.sessions.links, safe)
             decisions = dispatch.decide(seen.agents, seen.assigned, seen.held, seen.runs, seen.answers)
@@ -140,7 +152,7 @@ class Control:
         for run, why in telling.orphans(seen):
             self.archive.settle(run, why)
             self.fetching.settle(run, why)
-        return bool(followed or decisions.end or decisions.forget or decisions.void_holdings or gone)
+        return bool(more or followed or decisions.end or decisions.forget or decisions.void_holdings or gone)
 
     def _look_at_leases(self, conn: Any, now: float) -> Mapping[tuple[str, str], float]:
         """The holdings whose lease has ended; a new one wants placement. An agent that hangs is let be."""

@@ -86,7 +86,7 @@ def _is_done(control: Control, since: float) -> bool:
 
 def _owing(now: World) -> set[str]:
     """Agents from which an answer is due at once: to an assignment, a start, a wish, a request for a log."""
-    owing = set(dispatch.untold(now.agents, now.assigned, now.held))
+    owing = set(dispatch.untold(now.agents, now.assigned, now.held, now.runs))
     for run in now.runs:
         unheard = run.sent_journal is not None and not run.known
         unseen = run.wish is not None and run.wish_seen not in (run.wish, KILL)

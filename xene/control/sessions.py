@@ -123,6 +123,9 @@ class Link:
         self.way: str = ""
         self.token = 0
         self.stowed: set[str] = set()  # runs whose artifacts the agent has, as it said on this connection
+        self.lacking: dict[
+            str, tuple[float, str]
+        ] = {}  # charges without their secrets: next try (monotonic), why
         self.room = Room()
         self.up_since = self.news_at = 0.0
         self.asked: Ask | None = None  # for its lease, and was not granted it yet
@@ -204,7 +207,7 @@ class Sessions:
         """Its hello came: a new connection, on which nothing was told yet."""
         link = self.link(name)
         link.up, link.caught_up, link.last = True, False, last
-        link.told, link.stowed = Orders(), set()
+        link.told, link.stowed, link.lacking = Orders(), set(), {}
         link.asked, link.leased = None, False
         link.up_since = link.news_at = time.monotonic()
 

@@ -9,9 +9,10 @@ from xene.control import placing
 from xene.control.safe import Safe
 from xene.control.sessions import Link
 from xene.model import phases
+from xene.model.agent import CRON
 from xene.model.workflow import MOVE
-from xene.plan.orders import AgentView, Answer, Assigned, Held, Orders, Retry, RunView
-from xene.store import agents, pipelines, runs, wishes
+from xene.plan.orders import AgentView, Answer, Assigned, Held, Retry, RunView
+from xene.store import agents, charges, pipelines, runs, wishes
 from xene.store.agents import Agent
 
 
@@ -36,11 +37,7 @@ def read(conn: sqlite3.Connection, links: dict[str, Link], safe: Safe | None = N
     return World(
         rows,
         [_agent(row, links.get(row.name)) for row in rows.values()],
-        [
-            Assigned(f"{row.workflow}/{row.name}", row.agent, row.revision)
-            for row in placed
-            if row.agent is not None and row.phase == phases.SCHEDULED
-        ],
+        [_assigned(row, safe) for row in charges.every(conn)],
         [
             Held(
                 f"{row.workflow}/{row.pipeline}", row.agent, row.observed_revision, row.fenced_at is not None
@@ -58,12 +55,34 @@ def read(conn: sqlite3.Connection, links: dict[str, Link], safe: Safe | None = N
     )
 
 
+def _assigned(row: charges.Charged, safe: Safe | None) -> Assigned:
+    key = f"{row.workflow}/{row.pipeline}"
+    if row.policy is None:
+        return Assigned(key, row.agent, row.tag)
+    return Assigned(
+        key,
+        row.agent,
+        row.tag,
+        row.policy,
+        secrets=row.secrets != "{}",
+        whole=safe is None or key not in safe.lacking,
+    )
+
+
 def _agent(row: Agent, link: Link | None) -> AgentView:
-    capacity = row.spec.get("capacity")
+    view = AgentView(
+        name=row.name,
+        up=False,
+        journal=row.journal,
+        leaving=row.leaving,
+        capacity=row.spec.get("capacity"),
+        caught_up=False,
+        autostart=row.spec.get("autostart", CRON),
+    )
     if link is None:
-        return AgentView(row.name, False, row.journal, row.leaving, capacity, False, Orders())
+        return view
     stowed = frozenset(link.stowed)
-    return AgentView(row.name, link.up, row.journal, row.leaving, capacity, link.caught_up, link.told, stowed)
+    return view._replace(up=link.up, caught_up=link.caught_up, told=link.told, stowed=stowed)
 
 
 def run_view(row: runs.Open, safe: Safe | None = None) -> RunView:

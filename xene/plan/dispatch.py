@@ -24,6 +24,7 @@ from xene.plan.orders import (
     Assignment,
     Cancel,
     Collect,
+    Entrust,
     Held,
     Orders,
     RunView,
@@ -159,8 +160,9 @@ def _orders(world: _World, agent: AgentView) -> Orders:
     to_start = [run for run in runs if _is_to_start(world, agent, run)]
     starts = tuple(run.id for run in to_start if not run.lays or run.id in agent.stowed)
     release_runs, release_workspaces = retention.releasable(mine, agent.leaving)
+    assignment = _assignment(world, agent)
     return Orders(
-        _assignment(world, agent),
+        assignment,
         starts,
         tuple(Unlock(run.id, run.attempt) for run in mine if run.unlocked and not run.ended and run.known),
         tuple(run.retry for run in mine if run.retry is not None and run.ended and run.archived),
@@ -170,6 +172,17 @@ def _orders(world: _World, agent: AgentView) -> Orders:
         release_workspaces,
         tuple(Collect(run.id, run.attempt) for run in mine if run.ended and not run.archived),
         tuple(run.id for run in to_start if run.lays),
+        () if assignment is None else _entrusts(world, agent, assignment),
+    )
+
+
+def _entrusts(world: _World, agent: AgentView, assignment: Assignment) -> tuple[Entrust, ...]:
+    """Charges that the agent has not confirmed; those with secrets on each connection: it may have lost them."""
+    has = world.held_by.get(agent.name, {})
+    return tuple(
+        Entrust(key, tag, each.whole)
+        for key, tag in assignment.all.items()
+        if (each := world.assigned[key]).policy is not None and (each.secrets or has.get(key) != tag)
     )
 
 
@@ -179,9 +192,25 @@ def _assignment(world: _World, agent: AgentView) -> Assignment | None:
         return None
     wanted = world.wanted_at(agent.name)
     blocked = {
-        key for key in wanted if world.held_elsewhere(key, agent.name) or _is_letting_go(world, agent, key)
+        key
+        for key in wanted
+        if world.held_elsewhere(key, agent.name)
+        or _is_letting_go(world, agent, key)
+        or _must_wait(world, agent, key)
     }
-    return Assignment({key: wanted[key] for key in wanted if key not in blocked}, agent.capacity)
+    return Assignment(
+        {key: wanted[key] for key in wanted if key not in blocked}, agent.capacity, agent.autostart
+    )
+
+
+def _must_wait(world: _World, agent: AgentView, key: str) -> RunView | None:
+    """A run that goes on elsewhere, where the agent is new to a pipeline that fires by itself and not in parallel.
+
+    Until that run has ended nobody here could see to the concurrencyPolicy: the agent fires with control away.
+    """
+    if world.assigned[key].policy in (None, ALLOW) or key in world.held_by.get(agent.name, {}):
+        return None
+    return next(iter(world.runs_elsewhere(key, agent.name)), None)
 
 
 def _is_letting_go(world: _World, agent: AgentView, key: str) -> bool:
@@ -264,12 +293,17 @@ def _is_done(world: _World, agent: AgentView) -> bool:
 # -- which agents must be reached
 
 
-def untold(agents: Iterable[AgentView], assigned: Iterable[Assigned], held: Iterable[Held]) -> dict[str, str]:
+def untold(
+    agents: Iterable[AgentView],
+    assigned: Iterable[Assigned],
+    held: Iterable[Held],
+    runs: Iterable[RunView] = (),
+) -> dict[str, str]:
     """Agents that have not been told what belongs to them, or never answered, with why: those an apply waits for.
 
     (`reconcile` reaches all agents, whatever this says.)
     """
-    world = _World(agents, assigned, held, ())
+    world = _World(agents, assigned, held, runs)
     reasons = {agent.name: _untold(world, agent) for agent in world.agents.values()}
     return {name: why for name, why in reasons.items() if why}
 
@@ -281,7 +315,7 @@ def _untold(world: _World, agent: AgentView) -> str:
         return f"has not let go of {_first(letting_go)}"
     behind = sorted(key for key in wanted if has.get(key) != wanted[key] or _is_letting_go(world, agent, key))
     waiting = {key: others for key in behind if (others := world.held_elsewhere(key, agent.name))}
-    behind = [key for key in behind if key not in waiting]
+    behind = [key for key in behind if key not in waiting and not _must_wait(world, agent, key)]
     if behind:
         return f"has not confirmed {_first(behind)}"
     if waiting:
@@ -298,9 +332,11 @@ def open_work(
     agents: Sequence[AgentView], assigned: Sequence[Assigned], held: Sequence[Held], runs: Iterable[RunView]
 ) -> dict[str, str]:
     """All agents that have something to be told or to report, with why: `untold`, and those with runs."""
-    names = {agent.name for agent in agents}
-    unfinished = {run.agent: run for run in runs if run.agent in names and not (run.ended and run.archived)}
-    return {name: f"has run {run.id}" for name, run in unfinished.items()} | untold(agents, assigned, held)
+    known, names = list(runs), {agent.name for agent in agents}
+    unfinished = {run.agent: run for run in known if run.agent in names and not (run.ended and run.archived)}
+    return {name: f"has run {run.id}" for name, run in unfinished.items()} | untold(
+        agents, assigned, held, known
+    )
 
 
 def of_runs(runs: Iterable[RunView], ids: Iterable[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.errors import NotFound
 from xene.model import phases
+from xene.model.agent import AUTOSTARTS, NO_AUTOSTART
 from xene.store import events, overrides
 
 FACTS_MAX = 64 * 1024  # characters of JSON
@@ -185,6 +186,17 @@ def cordon(conn: sqlite3.Connection, name: str, cordoned: bool) -> None:
     conn.execute("UPDATE agents SET cordoned = ? WHERE name = ?", (int(cordoned), name))
 
 
+def comes_back(conn: sqlite3.Connection, now: float, name: str, how: str, why: str | None) -> None:
+    """How the agent's daemon comes back after a reboot (cron, systemd, none), and why not as it was asked to."""
+    conn.execute(
+        "UPDATE agents SET facts = json_set(coalesce(facts, '{}'), '$.autostart', ?) WHERE name = ?",
+        (how if how in AUTOSTARTS else NO_AUTOSTART, name),
+    )
+    if why:
+        message = f"it does not come back by itself after a reboot: {why}"
+        events.note_news(conn, now, "Agent", name, "AutostartFailed", message)
+
+
 def drop(conn: sqlite3.Connection, name: str) -> None:
     """Forget an agent, whatever it held, and what was said of it."""
     conn.execute("DELETE FROM holdings WHERE agent = ?", (name,))
@@ -197,7 +209,7 @@ def drop(conn: sqlite3.Connection, name: str) -> None:
 
 
 class Holding(NamedTuple):
-    """`observed_revision` is None until the agent has confirmed that it has the pipeline.
+    """`observed_revision` is the tag that the agent has confirmed (`model.charge.tag`), None until it has.
 
     `fenced_at`: its lease has ended, and another agent may have the pipeline; it fires no instant after this one.
     `bound`: what it has may be replaced; see `store.leases`.
@@ -225,6 +237,15 @@ def holders(conn: sqlite3.Connection, workflow: str, pipeline: str) -> list[Agen
         "SELECT agent FROM holdings WHERE workflow = ? AND pipeline = ?", (workflow, pipeline)
     ).fetchall()
     return [found for (name,) in rows if (found := read(conn, name)) is not None]
+
+
+def fences(conn: sqlite3.Connection, workflow: str, pipeline: str) -> list[tuple[str, float]]:
+    """The agents that lost a pipeline and have not said so yet, and until when they may have fired it."""
+    rows = conn.execute(
+        "SELECT agent, fenced_at FROM holdings WHERE workflow = ? AND pipeline = ? AND fenced_at IS NOT NULL",
+        (workflow, pipeline),
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def intend(conn: sqlite3.Connection, keys: Iterable[tuple[str, str, str]]) -> None:

@@ -33,6 +33,54 @@ def create(
     )
 
 
+def of_slot(
+    conn: sqlite3.Connection,
+    now: float,
+    fire: str,
+    workflow: str,
+    trigger: str,
+    slot: float,
+    params: Mapping[str, Any],
+) -> None:
+    """The fire of a slot, unless another pipeline of its workflow was heard of before. A pass spreads it."""
+    conn.execute(
+        "INSERT OR IGNORE INTO fires (id, workflow, trigger, slot, params, created_at, spread)"
+        " VALUES (?, ?, ?, ?, ?, ?, 0)",
+        (fire, workflow, trigger, slot, json.dumps(dict(params)), now),
+    )
+
+
+class Fire(NamedTuple):
+    """One event that starts runs. `slot` is the instant of a cron trigger, None for any other event."""
+
+    id: str
+    workflow: str
+    trigger: str
+    slot: float | None
+    params: Mapping[str, Any]
+
+
+def unspread(conn: sqlite3.Connection) -> list[Fire]:
+    """Fires of slots whose followers are not stored yet."""
+    rows = conn.execute(
+        "SELECT id, workflow, trigger, slot, params FROM fires INDEXED BY fires_unspread WHERE spread = 0"
+    )
+    return [Fire(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
+
+
+def read(conn: sqlite3.Connection, fire: str) -> Fire:
+    """The fire with this id, which is there."""
+    row = conn.execute(
+        "SELECT id, workflow, trigger, slot, params FROM fires WHERE id = ?", (fire,)
+    ).fetchone()
+    return Fire(row[0], row[1], row[2], row[3], json.loads(row[4]))
+
+
+def spread(conn: sqlite3.Connection, fire: str) -> None:
+    """The fire's followers are stored."""
+    conn.execute("UPDATE fires SET spread = 1 WHERE id = ?", (fire,))
+
+
 def add_followers(conn: sqlite3.Connection, followers: Iterable[Follower]) -> None:
     """Pipelines that are to follow within their fire, in the manifest's order."""
     conn.executemany(
@@ -58,6 +106,14 @@ def waiting(conn: sqlite3.Connection) -> list[Follower]:
     rows = conn.execute(
         "SELECT fire, workflow, pipeline, revision, needs, params FROM followers INDEXED BY followers_waiting"
         " WHERE outcome IS NULL ORDER BY fire, position"
+    )
+    return [Follower(row[0], row[1], row[2], row[3], json.loads(row[4]), json.loads(row[5])) for row in rows]
+
+
+def followers(conn: sqlite3.Connection, fire: str) -> list[Follower]:
+    """All pipelines that follow in a fire, also those of which it is decided."""
+    rows = conn.execute(
+        "SELECT fire, workflow, pipeline, revision, needs, params FROM followers WHERE fire = ?", (fire,)
     )
     return [Follower(row[0], row[1], row[2], row[3], json.loads(row[4]), json.loads(row[5])) for row in rows]
 

@@ -10,9 +10,12 @@ import sqlite3
 from typing import Any, Mapping, NamedTuple
 
 from xene.model import codec, phases
-from xene.store import overrides
+from xene.store import overrides, triggers
 
 WORKFLOW, AGENT, SECRET, TEMPLATE = "Workflow", "Agent", "Secret", "TaskTemplate"
+
+
+_STAND_IN = '{"pipeline":{"tasks":{}}}'  # no manifest gives this: a pipeline has at least one task
 
 
 class Stored(NamedTuple):
@@ -77,7 +80,9 @@ def put(
     )
     _moved(conn)
     if kind == WORKFLOW:
-        _put_pipelines(conn, now, name, json.loads(text))
+        data = json.loads(text)
+        _put_pipelines(conn, now, name, data)
+        triggers.put(conn, now, name, data)
         overrides.resumed(conn, now, before, name)
     elif kind == AGENT:
         _put_agent(conn, name, json.loads(text))
@@ -88,13 +93,14 @@ def own(conn: sqlite3.Connection, kind: str, name: str, source: str) -> None:
     conn.execute("UPDATE objects SET source = ? WHERE kind = ? AND name = ?", (source, kind, name))
 
 
-def remove(conn: sqlite3.Connection, kind: str, name: str) -> None:
-    """Take an object out of the desired state. Runs, and what agents still hold, stay."""
+def remove(conn: sqlite3.Connection, now: float, kind: str, name: str) -> None:
+    """Take an object out of the desired state. Runs, slots, and what agents still hold, stay."""
     conn.execute("DELETE FROM objects WHERE kind = ? AND name = ?", (kind, name))
     _moved(conn)
     if kind == WORKFLOW:
         conn.execute("DELETE FROM pipelines WHERE workflow = ?", (name,))
         overrides.forget(conn, overrides.WORKFLOW, name)
+        triggers.remove(conn, now, name)
     elif kind == AGENT:
         conn.execute("UPDATE agents SET leaving = 1 WHERE name = ?", (name,))
 
@@ -110,9 +116,27 @@ def put_revision(conn: sqlite3.Connection, now: float, spec: Mapping[str, Any]) 
     # In the manifest's order, which `canonical` would lose: tasks are shown and started in it.
     text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
     conn.execute(
-        "INSERT OR IGNORE INTO revisions (digest, spec, created_at) VALUES (?, ?, ?)", (digest, text, now)
+        "INSERT INTO revisions (digest, spec, created_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (digest) DO UPDATE SET spec = excluded.spec WHERE revisions.spec = ?",
+        (digest, text, now, _STAND_IN),
     )
     return digest
+
+
+def is_known_revision(conn: sqlite3.Connection, digest: str) -> bool:
+    """Whether the spec with this digest is here, and not a stand-in for it."""
+    row = conn.execute(
+        "SELECT 1 FROM revisions WHERE digest = ? AND spec <> ?", (digest, _STAND_IN)
+    ).fetchone()
+    return row is not None
+
+
+def stand_in(conn: sqlite3.Connection, now: float, digest: str) -> None:
+    """Make the digest known, without its spec: an agent runs what was applied after this state was copied."""
+    conn.execute(
+        "INSERT OR IGNORE INTO revisions (digest, spec, created_at) VALUES (?, ?, ?)",
+        (digest, _STAND_IN, now),
+    )
 
 
 def read_revision(conn: sqlite3.Connection, digest: str) -> dict[str, Any]:

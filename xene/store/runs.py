@@ -12,9 +12,9 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from xene.model import phases
 from xene.model.run import RunOrder
+from xene.model.units import rfc3339
 from xene.model.workflow import QUEUE
 from xene.store import events, tasks
-from xene.store.record import end_parts, record
 
 __all__ = [
     "Open",
@@ -34,7 +34,6 @@ __all__ = [
     "move",
     "orders",
     "policy_of",
-    "record",
     "released",
     "sent",
     "statuses",
@@ -58,17 +57,20 @@ def create(
     trigger: str,
     params: Mapping[str, Any],
     artifacts: Sequence[Mapping[str, Any]] = (),
+    slot: float | None = None,
 ) -> None:
     """A run that is Queued, with a row for each of its tasks and their steps. `spec` is that of `revision`.
 
+    `slot` is the instant of a cron trigger to which its fire belongs, also for a pipeline that follows in it.
     `artifacts` are those of other runs that are laid into its workspace: what `store.artifacts.for_order` gave.
     """
     row = conn.execute(
-        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, secrets, agent, trigger, params,"
-        " artifacts, phase, phase_since, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, fire, workflow, pipeline, revision, size, policy, secrets, agent, trigger, slot,"
+        " params, artifacts, phase, phase_since, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run, fire, workflow, pipeline, revision, spec.get("size", 1), policy_of(spec),
-            json.dumps(spec["pipeline"].get("secrets", {})), agent, trigger,
+            json.dumps(spec["pipeline"].get("secrets", {})), agent, trigger, slot,
             json.dumps(dict(params)), _artifacts(artifacts), phases.QUEUED, now, now,
         ),
     )  # fmt: skip
@@ -210,7 +212,7 @@ def end(conn: sqlite3.Connection, now: float, run: str, reason: str, message: st
         " finished_at = ?, ended = 1, log = ? WHERE seq = ?",
         (phases.ERROR, now, reason, message, now, log, row[0]),
     )
-    end_parts(conn, now, row[0], reason)
+    tasks.end_parts(conn, now, row[0], reason)
     events.note(conn, now, "Run", run, reason, message)
 
 
@@ -335,7 +337,7 @@ def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
     for run in ids:
         row = conn.execute(
             "SELECT r.id, r.workflow, r.pipeline, r.revision, v.spec, r.params, r.trigger, r.created_at, a.name,"
-            " a.spec, a.labels, r.artifacts FROM runs r JOIN revisions v ON v.digest = r.revision"
+            " a.spec, a.labels, r.artifacts, r.slot FROM runs r JOIN revisions v ON v.digest = r.revision"
             " JOIN agents a ON a.name = r.agent WHERE r.id = ?",
             (run,),
         ).fetchone()
@@ -355,6 +357,7 @@ def orders(conn: sqlite3.Connection, ids: Iterable[str]) -> list[RunOrder]:
                     agent=row[8],
                     agent_env=json.loads(row[9]).get("env", {}),
                     agent_labels=json.loads(row[10]),
+                    scheduled_at=None if row[12] is None else rfc3339(row[12]),
                     artifacts=tuple(json.loads(row[11] or "[]")),
                 )
             )

@@ -37,10 +37,11 @@ CREATE TABLE pipelines (
   revision TEXT NOT NULL REFERENCES revisions (digest),
   placement TEXT NOT NULL, size INTEGER NOT NULL, needs TEXT NOT NULL DEFAULT '[]',
   history TEXT NOT NULL DEFAULT '{}',
-  phase TEXT NOT NULL, reason TEXT, message TEXT, agent TEXT,
+  phase TEXT NOT NULL, reason TEXT, message TEXT, agent TEXT, tag TEXT,
   PRIMARY KEY (workflow, name)) WITHOUT ROWID;
 CREATE INDEX pipelines_name ON pipelines (name);
 CREATE INDEX pipelines_agent ON pipelines (agent);
+CREATE INDEX pipelines_untagged ON pipelines (workflow, name) WHERE tag IS NULL;
 
 CREATE TABLE holdings (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, agent TEXT NOT NULL,
@@ -55,6 +56,14 @@ CREATE TABLE triggers (
   cron TEXT, since REAL NOT NULL, watermark REAL NOT NULL DEFAULT 0,
   PRIMARY KEY (workflow, pipeline, name)) WITHOUT ROWID;
 
+CREATE TABLE zones (name TEXT PRIMARY KEY, digest TEXT NOT NULL, data BLOB NOT NULL);
+CREATE INDEX zones_digest ON zones (digest);
+
+CREATE TABLE charges (
+  workflow TEXT NOT NULL, pipeline TEXT NOT NULL, agent TEXT NOT NULL,
+  policy TEXT NOT NULL, secrets TEXT NOT NULL, charge TEXT NOT NULL,
+  PRIMARY KEY (workflow, pipeline)) WITHOUT ROWID;
+
 CREATE TABLE slots (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, trigger TEXT NOT NULL, at REAL NOT NULL,
   outcome TEXT NOT NULL, reason TEXT, message TEXT, run TEXT, agent TEXT,
@@ -63,6 +72,13 @@ CREATE TABLE slots (
 CREATE INDEX slots_at ON slots (at);
 CREATE INDEX slots_outcome ON slots (outcome, at);
 CREATE INDEX slots_unsettled ON slots (agent) WHERE settled = 0;
+CREATE INDEX slots_provisional ON slots (workflow, pipeline, trigger, at) WHERE settled = 0;
+
+CREATE TABLE lapses (
+  id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, pipeline TEXT NOT NULL, trigger TEXT NOT NULL,
+  cron TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL,
+  outcome TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, agent TEXT);
+CREATE INDEX lapses_agent ON lapses (agent);
 
 CREATE TABLE overrides (
   kind TEXT NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL, value INTEGER NOT NULL, at REAL NOT NULL,
@@ -73,7 +89,8 @@ CREATE TABLE leases (
 
 CREATE TABLE fires (
   id TEXT PRIMARY KEY, workflow TEXT NOT NULL, trigger TEXT NOT NULL, slot REAL,
-  params TEXT NOT NULL, created_at REAL NOT NULL) WITHOUT ROWID;
+  params TEXT NOT NULL, created_at REAL NOT NULL, spread INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;
+CREATE INDEX fires_unspread ON fires (id) WHERE spread = 0;
 
 CREATE TABLE followers (
   fire TEXT NOT NULL REFERENCES fires (id), workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
@@ -148,6 +165,40 @@ CREATE TABLE events (
 CREATE INDEX events_about ON events (kind, name);
 """
 
+# Whoever changes what a charge is made from makes its pipeline lose its tag, in the same statement: the next pass
+# reckons the charge anew, and a pass over thousands of pipelines of which nothing changed reads their tags alone.
+STALE = """
+CREATE TRIGGER pipelines_stale AFTER UPDATE OF revision, placement, agent ON pipelines
+  WHEN OLD.revision <> NEW.revision OR OLD.placement <> NEW.placement OR OLD.agent IS NOT NEW.agent
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = NEW.workflow AND name = NEW.name; END;
+CREATE TRIGGER triggers_added AFTER INSERT ON triggers
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = NEW.workflow AND name = NEW.pipeline; END;
+CREATE TRIGGER triggers_stale AFTER UPDATE OF cron, since ON triggers
+  WHEN OLD.cron IS NOT NEW.cron OR OLD.since <> NEW.since
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = NEW.workflow AND name = NEW.pipeline; END;
+CREATE TRIGGER workflows_stale AFTER UPDATE OF data ON objects WHEN NEW.kind = 'Workflow'
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = NEW.name; END;
+CREATE TRIGGER agents_stale AFTER UPDATE OF labels, spec ON agents
+  WHEN OLD.labels <> NEW.labels OR OLD.spec <> NEW.spec
+  BEGIN UPDATE pipelines SET tag = NULL WHERE agent = NEW.name; END;
+CREATE TRIGGER zones_stale AFTER UPDATE OF digest ON zones WHEN OLD.digest <> NEW.digest
+  BEGIN UPDATE pipelines SET tag = NULL WHERE (workflow, name) IN (SELECT workflow, pipeline FROM charges); END;
+CREATE TRIGGER overrides_said AFTER INSERT ON overrides WHEN NEW.field = 'suspended'
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow IN
+    (NEW.name, substr(NEW.name, 1, instr(NEW.name, '/') - 1)); END;
+CREATE TRIGGER overrides_changed AFTER UPDATE OF value ON overrides WHEN NEW.field = 'suspended'
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow IN
+    (NEW.name, substr(NEW.name, 1, instr(NEW.name, '/') - 1)); END;
+CREATE TRIGGER overrides_taken_back AFTER DELETE ON overrides WHEN OLD.field = 'suspended'
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow IN
+    (OLD.name, substr(OLD.name, 1, instr(OLD.name, '/') - 1)); END;
+CREATE TRIGGER holdings_gone AFTER DELETE ON holdings
+  BEGIN UPDATE pipelines SET tag = NULL WHERE workflow = OLD.workflow AND name = OLD.pipeline; DELETE FROM charges
+    WHERE workflow = OLD.workflow AND pipeline = OLD.pipeline AND agent = OLD.agent; END;
+CREATE TRIGGER pipelines_gone AFTER DELETE ON pipelines
+  BEGIN DELETE FROM charges WHERE workflow = OLD.workflow AND pipeline = OLD.name; END;
+"""
+
 
 def _time(column: str, name: str = "") -> str:
     """An instant as RFC 3339 text with milliseconds."""
@@ -166,7 +217,7 @@ FROM objects WHERE kind = 'Workflow';
 
 CREATE VIEW xene_pipelines AS
 SELECT p.workflow, p.name, p.phase, p.reason, p.message, p.agent, p.revision,
-  (SELECT h.observed_revision FROM holdings h
+  (SELECT substr(h.observed_revision, 1, instr(h.observed_revision || '.', '.') - 1) FROM holdings h
     WHERE h.workflow = p.workflow AND h.pipeline = p.name AND h.agent = p.agent) AS observed_revision,
   (SELECT r.phase FROM runs r WHERE r.workflow = p.workflow AND r.pipeline = p.name
     ORDER BY r.seq DESC LIMIT 1) AS execution,
@@ -222,4 +273,4 @@ CREATE VIEW xene_events AS
 SELECT id, {_time("at")}, kind, name, reason, message FROM events;
 """
 
-SQL = TABLES + VIEWS
+SQL = TABLES + STALE + VIEWS

@@ -1,6 +1,6 @@
 """The rows of a run's tasks, instances of matrices and steps: made when the run is, and when a matrix is expanded.
 
-Called by `store.runs` and `store.record`. What becomes of them is folded in `store.record`.
+Called by `store.runs` and `store.record`. What becomes of them is folded in `store.folds`.
 """
 
 from __future__ import annotations
@@ -94,3 +94,17 @@ def clear_steps(conn: sqlite3.Connection, run: int, task: str, low: str = "", hi
         " finished_at = NULL, ended = 0 WHERE run = ? AND (task = ? OR (task > ? AND task < ?))",
         (_IDLE, run, task, low, high),
     )
+
+
+def end_parts(conn: sqlite3.Connection, now: float, seq: int, reason: str) -> None:
+    """Tasks and steps of a run (by its `seq`) about which nobody will say more."""
+    for table in ("tasks", "task_attempts", "steps"):
+        conn.execute(
+            f"UPDATE {table} SET phase = ?, reason = ?, finished_at = ? WHERE run = ? AND phase = ?",
+            (phases.ERROR, reason, now, seq, phases.RUNNING),
+        )
+    for table in ("tasks", "steps"):
+        conn.execute(
+            f"UPDATE {table} SET reason = coalesce(reason, ?), ended = 1 WHERE run = ? AND ended = 0",
+            (reason, seq),
+        )

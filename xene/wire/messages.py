@@ -8,7 +8,9 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | entrust      | charges {WORKFLOW/PIPELINE: [tag, Charge, secrets {VARIABLE: value}]}, zones {NAME: base64}: |
 |              | kept in memory until the `assign` that names the tag; may come in several pieces            |
 | assign       | all {WORKFLOW/PIPELINE: tag}: the whole set that belongs to this agent; capacity;           |
-|              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes                  |
+|              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes;                 |
+|              | autostart (cron, systemd, none): how the daemon is to come back after a reboot, while it    |
+|              | holds a cron trigger. A tag whose charge has not come, or is bad, is not confirmed (failed) |
 | granted      | boot, up: the agent's own reading when it asked; leases hold from there                     |
 | start        | order (RunOrder), secrets {VARIABLE: value}            idempotent by the run's id          |
 | unlock       | run, secrets                         the values again, for an agent that may have lost them |
@@ -57,7 +59,11 @@ def hello_from_control(epoch: int, role: str, version: str, journal: Optional[st
 
 
 def assign(
-    epoch: int, wanted: Mapping[str, str], capacity: Optional[int], unconfirmed: Optional[List[str]] = None
+    epoch: int,
+    wanted: Mapping[str, str],
+    capacity: Optional[int],
+    unconfirmed: Optional[List[str]] = None,
+    autostart: str = "none",
 ) -> Message:
     return {
         "type": "assign",
@@ -65,6 +71,7 @@ def assign(
         "all": dict(wanted),
         "capacity": capacity,
         "unconfirmed": list(unconfirmed or []),
+        "autostart": autostart,
     }
 
 
@@ -215,7 +222,7 @@ def stowed(request: int, sha256: str, have: int) -> Message:
     return {"type": "stowed", "id": request, "sha256": sha256, "have": have}
 
 
-def lease(boot: str, up: float, at: Optional[float] = None) -> Message:
+def lease(boot: str, up: float, at: float) -> Message:
     return {"type": "lease", "boot": boot, "up": up, "at": at}
 
 
