@@ -1,4 +1,4 @@
-"""Leases over scripted agents and a clock that the test moves: who gets what when somebody is lost, and comes back."""
+"""Leases over scripted agents and a clock that the test moves: who gets what when one is lost, and comes back."""
 
 from __future__ import annotations
 
