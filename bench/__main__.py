@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import local, manifests, placement, ssh
+from bench import local, manifests, placement, ssh, triggers
 from bench.timing import machine
 
 REPORTS = {
@@ -10,6 +10,7 @@ REPORTS = {
     "manifests": manifests.report,
     "placement": placement.report,
     "ssh": ssh.report,
+    "triggers": triggers.report,
 }
 
 if __name__ == "__main__":

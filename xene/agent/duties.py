@@ -190,7 +190,7 @@ class Duties:
         self.triggers.tick(now)
 
     def pause(self) -> Optional[float]:
-        """Seconds until `tick` has something to do, where no alarm rings for it; None: not before something does."""
+        """Seconds until `tick` has something to do for which no alarm rings; None: there is nothing such."""
         now = self._work.clock()
         at, up = self.triggers.next_at(), self._leases.next_at()
         waits: List[float] = []
@@ -215,12 +215,13 @@ class Duties:
     def _stepped(self, by: float, now: Clock) -> None:
         self._record(events.clock_stepped(now, by, self.triggers.set_back(now.at)))
         self.triggers.rearm()
+        self._leases.hurry(now)
 
     def _set_back_unseen(self, now: Clock) -> None:
         """The clock was set back while no daemon lived, or the host came up with another time."""
         books = self.triggers.set_back(now.at)
         if books:
-            self._record(events.clock_stepped(now, min(now.at - self._ledger.last_at, 0.0), books))
+            self._record(events.clock_stepped(now, min(now.at - self._ledger.left_at, 0.0), books))
             self.triggers.rearm()
 
     def _come_back(self) -> None:

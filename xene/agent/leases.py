@@ -84,6 +84,11 @@ class Leases:
         """Control is in touch: ask at once."""
         self._ask_at = now.up
 
+    def hurry(self, now: Clock) -> None:
+        """What was granted may be worth nothing any more: ask at once, if control is in touch."""
+        if self._ask_at is not None:
+            self._ask_at = now.up
+
     def granted(self, boot: str, up: float, now: Clock) -> None:
         """Control's answer to the question that was asked at `up`; to another one it counts for nothing."""
         asked = next((each for each in self._asked if each.boot == boot and each.up == up), None)
@@ -106,7 +111,7 @@ class Leases:
 
     def _ask(self, now: Clock) -> None:
         asked = Grant(now.boot, now.up, now.at)
-        if not self._send(messages.lease(now.boot, now.up, now.at)):
+        if not self._send(messages.lease(now.boot, now.up)):
             self._ask_at = None
             return
         self._asked = [*self._asked, asked][-_ASKED:]
