@@ -6,9 +6,6 @@ no slot is fired twice, nothing runs at two agents at once, and what cannot be k
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
