@@ -6,6 +6,8 @@ no slot is fired twice, nothing runs at two agents at once, and what cannot be k
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,8 @@ import pytest
 
 from tests import wire
 from tests.fleet import Fleet, fleet, until
+from tests.hosts import processes
+from xene.control import lock
 from xene.store import db, objects, triggers
 
 # An impatient control host, so that a lost wire is seen in seconds.
@@ -177,7 +181,13 @@ def kill_runs(made: Fleet) -> None:
 
 def test_the_wire_is_cut_and_both_sides_go_on(scene: Scene) -> None:
     first = scene.begin()
+    scene.rest()
     scene.line.cut()
+    control = scene.fleet.start("reconcile")  # dies in the middle of a pass; the next one counts on
+    until(lambda: lock.holder(scene.state) == control.pid, "control is at work")
+    control.kill()
+    control.communicate()
+    scene.work()
     scene.until(lambda: scene.is_held("near", "host-1"), "near gets what far has lost")
     stopped = scene.beat("host-1")
     assert stopped is not None and stopped < time.time() - 1, "it ran on at far while near had it"
@@ -205,3 +215,28 @@ def test_the_wire_is_cut_and_both_sides_go_on(scene: Scene) -> None:
     scene.rest()
     rows = scene.check_ledger()
     assert {row["outcome"] for row in rows} <= {"fired", "missed"}
+
+
+def test_a_host_that_stands_still_for_a_minute(scene: Scene) -> None:
+    """A virtual machine that is paused: everything on it stops, and goes on as if nothing had been."""
+    first = scene.begin()
+    assert scene.fleet.hosts is not None
+    pids = processes(scene.fleet.hosts[0].root)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        scene.until(lambda: scene.is_held("near", "host-1"), "near gets what far has lost")
+        assert scene.run(first)["phase"] == "Unknown"
+        scene.until(lambda: scene.fired()[-1][0] == "near", "near fires the next slot")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    scene.until(lambda: scene.run(first)["phase"] == "Error", "far is heard")
+    assert scene.run(first)["reason"] == "LeaseEnded"
+    beat = scene.beat("host-1")
+    scene.until(
+        lambda: not [row for row in scene.fleet.get("slots") if row["outcome"] == "unknown"], "all is known"
+    )
+    scene.rest()
+    assert scene.is_held("near", "host-1") and scene.beat("host-1") == beat
+    scene.check_ledger()
