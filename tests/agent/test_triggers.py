@@ -148,9 +148,9 @@ def test_a_clock_that_leapt_and_came_back_silences_nothing_and_fires_nothing_twi
         hold(probe, charge(since=shown(armed)))
         forward(armed, 60)
         probe.wait(lambda: len(fired(probe)) == 1)
-        forward(armed, 365 * 86400)
+        forward(armed, 9 * 86400)
         probe.wait(lambda: len(fired(probe)) == 2)
-        forward(armed, -365 * 86400)
+        forward(armed, -9 * 86400)
         probe.wait(lambda: sum(event["type"] == "clock.stepped" for event in probe.events) == 2)
         for count in (3, 4):
             forward(armed, 60)
@@ -396,3 +396,31 @@ def test_newer_code_has_the_secrets_of_charges(armed: str) -> None:
         (accepted,) = second.wait(lambda: fired(second))
         assert ended(second, accepted["run"])["phase"] == phases.SUCCESS
         second.close()
+
+
+def test_a_pipeline_that_comes_back_after_the_clock_did(armed: str) -> None:
+    """It went away while the clock was days ahead: what it had accounted for by then must not silence it."""
+    with probing(armed) as probe:
+        hold(probe, charge(since=shown(armed)))
+        forward(armed, 9 * 86400)
+        probe.wait(lambda: len(fired(probe)) == 1)
+        assign(probe)
+        probe.wait(lambda: any(e["type"] == "assigned" and e["gone"] for e in probe.events))
+        forward(armed, -9 * 86400)
+        hold(probe, charge(since=shown(armed)))
+        for count in (2, 3):
+            forward(armed, 60)
+            probe.wait(lambda: len(fired(probe)) == count)
+            assert fired(probe)[-1]["fired"]["slot"] == last_minute(armed)
+
+
+def test_charges_of_great_weight_are_several_records(probe: Probe) -> None:
+    import random
+
+    noise = "".join(random.Random(1).choices("0123456789abcdef", k=300_000))
+    made = [charge(one_step("true", env={"NOISE": noise}), f"p{n}", since=time.time()) for n in range(4)]
+    for each in made:
+        entrust(probe, each)
+    assign(probe, *made)
+    probe.wait(lambda: all(confirmed(probe, each) for each in made))
+    assert sum(event["type"] == "assigned" for event in probe.events) == 4

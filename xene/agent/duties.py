@@ -8,7 +8,7 @@ entrusted becomes charges in force, and the clocks are looked at; what is due is
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from xene.agent.accepting import Accepting
 from xene.agent.alarms import BOOT, LOOK, WALL, Alarm
@@ -27,6 +27,8 @@ from xene.engine.lease import parted
 from xene.model import events
 from xene.model.agent import NO_AUTOSTART
 from xene.model.events import Event
+
+WEIGHT = 256 * 1024  # bytes of packed charges in one record
 
 
 class Duties:
@@ -133,12 +135,23 @@ class Duties:
         known = self._ledger.charges
         if not new and not gone and (capacity, how) == (self._ledger.capacity, known.autostart):
             return
-        keys = list(new)
-        for start in range(0, max(len(keys), len(gone), 1), KEYS):
-            piece = {key: new[key] for key in keys[start : start + KEYS]}
+        for piece in self._pieces(new):
             charges, zones = self._of(piece)
-            lost = gone[start : start + KEYS]
-            self._record(events.assigned(now.at, piece, lost, capacity, charges, zones, how))
+            self._record(events.assigned(now.at, piece, gone, capacity, charges, zones, how))
+            gone = []
+
+    def _pieces(self, new: Mapping[str, str]) -> Iterator[Dict[str, str]]:
+        """At most so many pipelines each, and so many bytes; one piece at the least."""
+        piece: Dict[str, str] = {}
+        weight = 0
+        for key, tag in new.items():
+            size = len(self._entrusted.charge(key, tag) or b"")
+            if piece and (len(piece) == KEYS or weight + size > WEIGHT):
+                yield piece
+                piece, weight = {}, 0
+            piece[key] = tag
+            weight += size
+        yield piece
 
     def _of(self, piece: Mapping[str, str]) -> Tuple[Dict[str, Any], Dict[str, str]]:
         """The charges of these tags, and the zones that they name."""
@@ -161,6 +174,14 @@ class Duties:
             self._put_or_complain(key, now)
             self._unlock(key, self._entrusted.secrets(key))
         self._entrusted.clear([*changed, *gone])
+        self._open_books(changed, now)
+
+    def _open_books(self, keys: List[str], now: Clock) -> None:
+        """Books of pipelines that were here before, under a clock that has been set back since."""
+        for key, books in self.triggers.set_back(now.at, keys).items():
+            for name, book in books.items():
+                self._record(events.book_kept(now.at, key, name, book))
+            self.triggers.resume(key)
 
     def _unlock(self, key: str, values: Optional[Mapping[str, str]]) -> None:
         """The secrets of a charge are here: for its runs to come, and for those that wait for them."""

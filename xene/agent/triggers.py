@@ -12,7 +12,7 @@ import heapq
 import time
 from binascii import a2b_base64
 from dataclasses import replace
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from xene.agent.accepting import Accepting
 from xene.agent.complaints import complain
@@ -153,10 +153,15 @@ class Triggers:
         for trigger in self._by_key.get(key, ()):
             self._set_alarm(trigger)
 
-    def set_back(self, at: float) -> Dict[str, Dict[str, Mapping[str, Any]]]:
-        """The wall clock shows an earlier instant: the books that change by that, to be recorded; then `rearm`."""
+    def set_back(
+        self, at: float, keys: Optional[Iterable[str]] = None
+    ) -> Dict[str, Dict[str, Mapping[str, Any]]]:
+        """The wall clock shows an earlier instant: the books that change by that, to be recorded; then `rearm`.
+
+        `keys`: only those of these pipelines.
+        """
         changed: Dict[str, Dict[str, Mapping[str, Any]]] = {}
-        for trigger in self._all():
+        for trigger in self._all(keys):
             before = self._book(trigger)
             after = stepped_back(before, at)
             if after != before:
@@ -169,8 +174,9 @@ class Triggers:
         for trigger in self._all():
             self._set_alarm(trigger)
 
-    def _all(self) -> Iterator[Trigger]:
-        return (trigger for triggers in self._by_key.values() for trigger in triggers)
+    def _all(self, keys: Optional[Iterable[str]] = None) -> Iterator[Trigger]:
+        chosen = self._by_key if keys is None else keys
+        return (trigger for key in chosen for trigger in self._by_key.get(key, ()))
 
     def _book(self, trigger: Trigger) -> Book:
         found = self._ledger.charges.books.get(trigger.key, {}).get(trigger.name)
