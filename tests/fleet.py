@@ -80,16 +80,16 @@ class Fleet:
         assert code is None or done.code == code, f"{words} -> {done.code}, not {code}\n{err}\n{out}"
         return done
 
-    def dying(self, *words: str) -> None:
-        """A command through `tests.dying`: `POINT -- WORDS`, or `--list FILE -- WORDS`."""
-        subprocess.run(
+    def dying(self, *words: str) -> int:
+        """A command through `tests.dying`: `POINT -- WORDS`, or `--list FILE -- WORDS`. How it ended."""
+        return subprocess.run(
             [*self.within, sys.executable, "-m", "tests.dying", *words],
             env={**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env},
             cwd=Path(__file__).parent.parent,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=DEADLINE,
-        )
+        ).returncode
 
     def points(self, *words: str) -> list[str]:
         """Every point at which this command writes or sends, while it is carried out."""

@@ -129,17 +129,14 @@ class Control:
 
     def _pass_once(self) -> bool:
         now = time.time()
-        with self.state.transaction() as conn:
-            over = self._look_at_leases(conn, now)
-            if self.unplaced:
-                self._place(conn, now, over)
-            charging.reckon(conn, now)
+        self._place_and_charge(now)
         with self.state.snapshot() as conn:
             safe = safes.look(self.place.home, conn, self.sessions.links)
         with self.state.transaction() as conn:
             if charging.is_due(
                 conn
-            ):  # somebody wrote meanwhile: what was looked up may not be what is needed
+            ):  # somebody wrote meanwhile: what was looked up may not be all that is needed
+                self.world = self.world or world.read(conn, self.sessions.links)
                 return True
             more = self.accounting.account(conn, now)
             followed = following.follow(conn, now)
@@ -153,6 +150,14 @@ class Control:
             self.archive.settle(run, why)
             self.fetching.settle(run, why)
         return bool(more or followed or decisions.end or decisions.forget or decisions.void_holdings or gone)
+
+    def _place_and_charge(self, now: float) -> None:
+        """Before all else, since what agents are entrusted with says which secrets are to be looked up."""
+        with self.state.transaction() as conn:
+            over = self._look_at_leases(conn, now)
+            if self.unplaced:
+                self._place(conn, now, over)
+            charging.reckon(conn, now)
 
     def _look_at_leases(self, conn: Any, now: float) -> Mapping[tuple[str, str], float]:
         """The holdings whose lease has ended; a new one wants placement. An agent that hangs is let be."""
