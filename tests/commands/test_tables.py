@@ -15,9 +15,9 @@ def test_columns_are_aligned_and_upper_case() -> None:
     rows = [shapes.run(), shapes.run(pipeline="a-much-longer-name", phase="Success")]
     text = tables.render(rows, kinds.RUNS.columns, shapes.NOW)
     lines = text.splitlines()
-    assert lines[0].split() == ["ID", "PIPELINE", "PHASE", "REASON", "AGENT", "AGE", "TOOK"]
+    assert lines[0].split() == ["ID", "PIPELINE", "PHASE", "REASON", "AGENT", "AGE", "TOOK", "LOG"]
     assert len({re.search(r"PHASE|Running|Success", line).start() for line in lines}) == 1  # type: ignore[union-attr]
-    assert lines[1].split()[1:] == ["hello/greet", "Running", "-", "local", "1m", "50s"]
+    assert lines[1].split()[1:] == ["hello/greet", "Running", "-", "local", "1m", "50s", "-"]
 
 
 def test_no_cell_breaks_the_table_or_the_terminal() -> None:

@@ -79,6 +79,7 @@ class Agent:
         self.artifacts: dict[str, dict[str, bytes]] = {}  # by task: those that it leaves, by name
         self.stowed: dict[str, bytes] = {}  # by sha256
         self.piece = 1000  # bytes of an artifact in a frame
+        self.leftovers: list[dict[str, Any]] = []  # what it says may be freed
         self.epoch = 0
         self.connections = 0
         self.stopped = False
@@ -277,6 +278,17 @@ class Agent:
         if message["offset"] == len(held):
             held = self.stowed[message["sha256"]] = held + self.blob
         self._send(sock, messages.stowed(message["id"], message["sha256"], len(held)))
+
+    def _sweep(self, sock: socket.socket, message: dict[str, Any]) -> None:
+        what = [
+            {"what": "runs that control never heard of", "count": 1, "bytes": 1000} for _ in message["forget"]
+        ]
+        what += self.leftovers
+        if not message["dry"]:
+            for run in message["forget"]:
+                del self.orders[run]
+        size = sum(each["bytes"] for each in what)
+        self._send(sock, messages.swept(message["id"], size, what, sorted(self.ended & set(self.orders))))
 
     def _stop(self, sock: socket.socket, _: dict[str, Any]) -> None:
         self.stopped = True

@@ -12,7 +12,10 @@ from tests.commands.terminal import Terminal, on_a_terminal
 from tests.control.conftest import Host, agent, pipeline, workflow
 from tests.instants import instant
 from tests.security.test_rogue_agents import Rogue
+from xene.commands import gc
+from xene.commands.call import Call
 from xene.control import reconcile as reconciling
+from xene.control import sweeping
 from xene.errors import NotTrusted
 from xene.model import events as ev
 from xene.model.agent import Ssh
@@ -58,6 +61,9 @@ COMMANDS = [
     ("diff", "{repo}"),
     ("run", "{repo}/b.yaml"),
     ("explain", EVIL_ARG),
+    ("doctor",),
+    ("doctor", EVIL_ARG),
+    ("backup", EVIL_ARG),
     ("--state", EVIL_ARG + "/x", "apply", "{repo}"),
 ]
 
@@ -125,6 +131,14 @@ def test_what_a_host_says_is_shown_harmless(host: Host, tmp_path: Path) -> None:
         _, shown = on_a_terminal(xene.command(*words), xene.environment())
         assert "owned" in shown or words[0] == "get"
         assert steering(shown) == []
+
+
+def test_what_a_host_says_it_has_freed_is_shown_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    swept = sweeping.Swept("rogue", sweeping._believed([{"what": EVIL, "count": 1, "bytes": 1}]), EVIL)
+    gc.show(Call("/s"), [], [swept], dry=True)
+    Call("/s", form="json").put_value(gc.as_value([], [swept], True))
+    shown = capsys.readouterr()
+    assert "owned" in shown.out and STEERS.findall(shown.out + shown.err) == []
 
 
 # -- names on their way to a shell of this host

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -101,6 +103,27 @@ def test_many_make_it_at_once(path: str) -> None:
     for thread in threads:
         thread.join()
     assert len(uuids) == 8 and len(set(uuids)) == 1
+
+
+def test_what_a_process_writes_that_opened_it_twice_is_seen_by_others(path: str) -> None:
+    """Closing a descriptor of the file would drop the locks of the connection that goes on."""
+    with db.open_state(path) as state:
+        with state.transaction() as conn:
+            conn.execute("UPDATE meta SET value = '1' WHERE key = 'placed'")
+        with db.open_for_reading(path), db.open_state(path):
+            pass
+        _look(path)  # another process comes and goes: it is not the last one that has it open
+        with state.transaction() as conn:
+            conn.execute("UPDATE meta SET value = '2' WHERE key = 'placed'")
+        assert _look(path) == "2"
+        assert os.path.exists(path + "-wal")
+
+
+def _look(path: str) -> str:
+    """What another process reads."""
+    words = "import sys; from xene.store import db; print(db.open_state(sys.argv[1]).meta('placed'))"
+    done = subprocess.run([sys.executable, "-c", words, path], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_a_transaction_that_fails_leaves_nothing(path: str) -> None:

@@ -168,3 +168,14 @@ def test_events_are_bounded(filled: Filled) -> None:
             events.note_all(conn, [(at, "Run", "r", "X", None)] * 100, keep=1000)
     count, oldest = filled.state.conn.execute("SELECT count(*), min(at) FROM events").fetchone()
     assert 1000 <= count <= 3100 and oldest > 10
+
+
+def test_a_pipeline_has_its_history(filled: Filled) -> None:
+    body = {"tasks": {"one": {"steps": [{"name": "s", "run": "true"}]}}}
+    filled.put(workflow("shop", {"a": {**body, "history": {"keep": 5, "maxAge": "30d"}}, "b": body}))
+    rows = dict(filled.state.conn.execute("SELECT name, history FROM pipelines"))
+    assert rows == {"a": '{"keep": 5, "maxAge": "30d"}', "b": "{}"}
+    filled.put(workflow("shop", {"a": {**body, "history": {"keep": 6}}, "b": body}))
+    assert filled.state.conn.execute("SELECT history FROM pipelines WHERE name = 'a'").fetchone() == (
+        '{"keep": 6}',
+    )

@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Collection, Dict, Set
+from typing import TYPE_CHECKING, Collection, Dict, List, Set
 
 from xene.agent.home import sync_directory
 from xene.model.ids import is_run_id
@@ -82,6 +82,13 @@ class Incoming:
 
     def tidy(self, needed: Collection[str], released: Collection[str] = ()) -> None:
         """Remove what no known run, and none that is to come, will lay: what `released` runs had, or is old."""
+        paths = self.idle(needed, released)
+        self.abandon(paths)
+        for path in paths:
+            os.unlink(path)
+
+    def idle(self, needed: Collection[str], released: Collection[str] = ()) -> List[str]:
+        """The paths of what `tidy` would remove."""
         late = time.monotonic() - KEPT
         coming: Set[str] = set()
         for sha256, runs in list(self._wanted.items()):
@@ -94,12 +101,19 @@ class Incoming:
             with os.scandir(self._path) as found:
                 entries = list(found)
         except FileNotFoundError:
-            return
-        for entry in entries:
-            sha256 = entry.name[:64]
-            if sha256 not in needed and sha256 not in coming and (sha256 in released or _is_old(entry)):
-                self._parts.pop(sha256, None)
-                os.unlink(entry.path)
+            return []
+        return [
+            entry.path
+            for entry in entries
+            if entry.name[:64] not in needed
+            and entry.name[:64] not in coming
+            and (entry.name[:64] in released or _is_old(entry))
+        ]
+
+    def abandon(self, paths: Collection[str]) -> None:
+        """These are about to be removed: what comes of them is begun anew."""
+        for path in paths:
+            self._parts.pop(os.path.basename(path)[:64], None)
 
 
 class _Part:

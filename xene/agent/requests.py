@@ -13,6 +13,7 @@ from xene.agent.fetch import Fetch
 from xene.agent.follow import Follow
 from xene.agent.incoming import Incoming
 from xene.agent.ledger import Ledger
+from xene.agent.leftovers import ended_runs
 from xene.agent.work import Work
 from xene.engine.again import to_repeat
 from xene.engine.clock import Clock
@@ -60,8 +61,9 @@ class Requests:
             "release": self._release,
             "follow": self._follow,
             "fetch": self._fetch,
+            "sweep": self._sweep,
         }
-        self._for_readers = frozenset({"follow"})
+        self._for_readers = frozenset({"follow", "sweep"})
 
     def answer(self, client: Client, message: Dict[str, Any], blob: bytes) -> None:
         """Do what a message asks. What is no request of this protocol is refused, and changes nothing."""
@@ -193,6 +195,18 @@ class Requests:
         for run in message["workspaces"]:
             if run in self._ledger.runs and self._ledger.runs[run].ended:
                 self._work.remove_workspace(run)
+
+    def _sweep(self, client: Client, message: Dict[str, Any]) -> None:
+        """Free what nobody needs; also ended runs of which control says that it has never heard."""
+        old = set(ended_runs(self._ledger, time.time()))
+        unheard = [run for run in message["forget"] if run in old]
+        idle = self._incoming.idle(needed(self._ledger))
+        leftovers = self._work.leftovers(message, unheard, idle)
+        if not message["dry"]:
+            self._incoming.abandon(idle)
+            for run in unheard:
+                self._record(events.run_released(time.time(), run))
+        client.follows[leftovers.id] = leftovers
 
     def _follow(self, client: Client, message: Dict[str, Any]) -> None:
         run = self._ledger.runs.get(message["run"])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from xene.agent import process
 from xene.agent.attempts import Attempts
@@ -15,6 +15,7 @@ from xene.agent.facts import user_environment
 from xene.agent.home import Home, lay
 from xene.agent.launching import Launching
 from xene.agent.ledger import Ledger
+from xene.agent.leftovers import Leftovers
 from xene.agent.process import WRAPPER
 from xene.agent.results import discard
 from xene.agent.rooms import Rooms, client_env
@@ -52,7 +53,7 @@ class Work:
         vault: Vault,
     ) -> None:
         self._home, self._ledger, self._record, self.clock = home, ledger, record, clock
-        self._trash = trash
+        self._trash, self._version = trash, os.path.basename(code)
         self.may_start: Callable[[str], bool] = lambda _: (
             True
         )  # whether a pipeline has the lease that it wants
@@ -288,6 +289,11 @@ class Work:
     def remove_workspace(self, run: str) -> None:
         """The workspace of a run that has ended is no longer wanted."""
         self._trash.take(self.directory(run).workspace)
+
+    def leftovers(self, request: Mapping[str, Any], unheard: List[str], artifacts: List[str]) -> Leftovers:
+        """What control asks to be freed here: runs of which it never heard, artifacts that no run waits for."""
+        take = self._trash.take
+        return Leftovers(request, self._home, self._version, self._ledger, unheard, artifacts, take)
 
     # -- after a restart
 

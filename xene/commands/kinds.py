@@ -152,11 +152,11 @@ RUNS = Kind(
         Column("AGENT", _of("agent")),
         Column("AGE", lambda row, now: age(row["createdAt"], now)),
         Column("TOOK", duration),
+        Column("LOG", _of("log")),
     ),
     (
         Column("TRIGGER", _of("trigger")),
         Column("REVISION", _of("revision")),
-        Column("LOG", _of("log")),
         Column("MESSAGE", _of("message")),
     ),
 )

@@ -41,7 +41,7 @@ cancelled by it, and killed by a second one.
 | exit | means |
 |---|---|
 | 0 | done; the run (every run) ended in Success; `diff` found nothing |
-| 1 | a run ended in Error; `diff` found differences |
+| 1 | a run ended in Error; `diff` found differences; `doctor` found something |
 | 2 | wrong usage, a bad param |
 | 3 | a manifest is invalid; nothing was changed |
 | 4 | no such object |

@@ -20,6 +20,7 @@ from xene.store.files import make_private_directory, make_private_file, sync_dir
 
 RUN_BYTES = 1024 * 1024 * 1024  # of the logs of one run; what is more stays behind
 RUN_FILES = 100_000  # step attempts of one run whose logs are kept: an agent may name as many as it likes
+LOST = "its archive is not there any more"
 NAME_MOST = 255  # bytes of a file's name
 _packing = threading.Lock()  # one at a time: it is the disk that is slow
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import NamedTuple
 
+from xene.control.archive import LOST, part_path, zip_path
 from xene.control.drive import drive
 from xene.control.follow import Ended
 from xene.control.place import Place
@@ -64,7 +66,7 @@ def _now(place: Place, state: State, status: runs.Status, tail: Tail, open: Open
     """What there is at this moment."""
     if status.archived:
         tail.from_archive(place.logs(state.uuid), status.id)
-        return log_state(state, status.id)
+        return _found(place.logs(state.uuid), status.id, log_state(state, status.id))
     if not status.known:
         return LogState(None, f"the run is {phases.QUEUED}: there is nothing to read yet")
     trouble = _from_agent(place, state, status, tail, open)
@@ -72,6 +74,12 @@ def _now(place: Place, state: State, status: runs.Status, tail: Tail, open: Open
         return LogState("complete" if status.ended else None, None)
     tail.from_archive(place.logs(state.uuid), status.id)
     return LogState("partial", trouble)
+
+
+def _found(directory: str, run: str, said: LogState) -> LogState:
+    """What the state says of an archived log, unless somebody has removed it."""
+    there = any(os.path.exists(path(directory, run)) for path in (zip_path, part_path))
+    return said if there or said.state == "gone" else LogState("gone", LOST)
 
 
 def _from_agent(place: Place, state: State, status: runs.Status, tail: Tail, open: Open) -> str | None:

@@ -11,7 +11,7 @@ import queue
 import time
 from typing import Any, Callable, Iterable, Mapping
 
-from xene.control import carrying, charging, following, hearing, leasing, placing, telling, world
+from xene.control import carrying, charging, following, hearing, leasing, placing, pruning, telling, world
 from xene.control import safe as safes
 from xene.control.accounting import Accounting
 from xene.control.archive import Archive, Packed
@@ -31,6 +31,7 @@ from xene.store.db import State
 
 FIRST_CONTACT = 10.0  # seconds that placement waits for agents that were never tried
 LOOK = 0.5  # seconds between looks at a state that others may have written without a nudge
+HOUSE = 30.0  # seconds between looks whether history is to be pruned
 PASSES = 5  # what one pass ends or forgets may let the next one decide more
 
 
@@ -60,7 +61,7 @@ class Control:
         self._clock, self._over = clock, frozenset[tuple[str, str]]()
         self._lease_due: float | None = None  # the reading of the clock at which a lease may end
         charging.refresh_zones(state)
-        self._began = time.monotonic()
+        self._began = self._house_at = time.monotonic()
         self._version = state.data_version()
 
     def __enter__(self) -> Control:
@@ -79,9 +80,19 @@ class Control:
         wanted = self.connect(reach)
         if self.dirty:
             self.make_pass()
+        self._keep_house()
         at = self.sessions.next_try(wanted)
         wait = min(timeout, LOOK, max(0.0, at - time.monotonic()) if at is not None else LOOK)
         return self._take(self._wait(wait))
+
+    def _keep_house(self) -> None:
+        """Now and then one lot of what has had its time goes, and the next one in the next turn."""
+        if time.monotonic() >= self._house_at:
+            more = (
+                pruning.is_due(self.state, time.time())
+                and pruning.prune(self.place, self.state, time.time()).more
+            )
+            self._house_at = time.monotonic() + (0.0 if more else HOUSE)
 
     def _look_again(self) -> None:
         """Somebody else has written."""

@@ -43,7 +43,8 @@ class Zone(tzinfo):
             self._zone = ZoneInfo.from_file(io.BytesIO(data), key=None)
             times, offsets, self._rule = _transitions(data)
             first = self._offset(max(times[0] - 1, _FIRST) if times else 0)
-        except (ValueError, IndexError, KeyError, OverflowError, struct.error) as error:
+        except (ValueError, IndexError, KeyError, OverflowError, AssertionError, struct.error) as error:
+            # (zoneinfo asserts what the header of the second half says.)
             raise ValueError(f"this is not a time zone file: {error or type(error).__name__}") from None
         self._starts, self._offsets = array("q", [BEGINNING]), array("l", [first])
         for start, offset in zip(times, offsets):

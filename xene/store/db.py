@@ -66,6 +66,26 @@ class State:
         row = self.conn.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0])
 
+    def free_bytes(self) -> tuple[int, int]:
+        """Bytes of the file's pages that hold nothing any more, and of the whole file."""
+        with translated(self.path):
+            pages, free, size = (
+                int(self.conn.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return free * size, pages * size
+
+    def tidy(self, *, anew: bool) -> None:
+        """Take what stands in the write-ahead log into the file; `anew`: write the file without its free pages.
+
+        A log that readers are still in is left for the next time. Raises Storage where others hold the state, or
+        the disk has no room for another file of that size.
+        """
+        with translated(self.path):
+            if anew:
+                self.conn.execute("VACUUM")
+            self.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @property
     def epoch(self) -> int:
         return int(self.meta("epoch"))
@@ -192,7 +212,7 @@ def open_for_reading(path: str) -> State:
 def _open_read_only(path: str) -> State:
     """A state of somebody else: no pragma or migration may write to it."""
     with translated(path):
-        conn = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+        conn = sqlite3.connect(f"file:{files.quoted(path)}?mode=ro", uri=True, isolation_level=None)
         _refuse_foreign(conn, path)
         if (found := _version(conn)) != migrations.VERSION:
             raise Storage(
@@ -200,12 +220,6 @@ def _open_read_only(path: str) -> State:
                 hint="let its owner run any `xene` command once, to bring it up to date",
             )
         return State(path, conn, exists=True)
-
-
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)
 
 
 def _has_content(path: str) -> bool:

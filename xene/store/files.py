@@ -5,6 +5,7 @@ Called by `store.db` and `control`; it knows nothing of SQLite. Modes are set wh
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -36,20 +37,40 @@ def make_private_directory(path: str) -> None:
 
 
 def make_private_file(path: str) -> None:
-    """Create an empty file (0600) where there is none; take the bits of others from one of ours."""
+    """Create an empty file (0600) where there is none; take the bits of others from one of ours.
+
+    One that is there is never opened: closing any descriptor of a file drops every POSIX lock that this process
+    has on it, and SQLite's are such locks (sqlite.org/howtocorrupt.html, 2.2). Another process would then take
+    itself for the last one that has the state open, and remove the log that we go on writing to.
+    """
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return _make_private(path)
     except OSError as error:
-        raise Storage(
-            f"{path} cannot be opened: {error.strerror}",
-            hint="check the owner and the mode of the file and of its directory",
-        ) from None
+        raise _unusable(path, error.strerror) from None
+    os.fchmod(handle, 0o600)
+    return os.close(handle)
+
+
+def _make_private(path: str) -> None:
     try:
-        found = os.fstat(handle)
+        found = os.stat(path)
         if found.st_mode & 0o777 != 0o600 and found.st_uid == os.geteuid():
-            os.fchmod(handle, 0o600)
-    finally:
-        os.close(handle)
+            os.chmod(path, 0o600)
+    except OSError as error:
+        raise _unusable(path, error.strerror) from None
+    if stat.S_ISDIR(found.st_mode):
+        raise _unusable(path, os.strerror(errno.EISDIR))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise _unusable(path, os.strerror(errno.EACCES))
+
+
+def _unusable(path: str, why: str | None) -> Storage:
+    return Storage(
+        f"{path} cannot be opened: {why}",
+        hint="check the owner and the mode of the file and of its directory",
+    )
 
 
 def refuse_foreign(path: str) -> None:
@@ -115,6 +136,13 @@ def refuse_network(path: str) -> None:
             f"{path} is on a network file system ({kind}): its locks cannot be relied on",
             hint="keep the state on a local disk: set XENE_HOME, or give --state FILE",
         )
+
+
+def quoted(path: str) -> str:
+    """A path as it stands in a `file:` URI."""
+    from urllib.parse import quote
+
+    return quote(path)
 
 
 def sync_directory(path: str) -> None:

@@ -142,7 +142,8 @@ def members(conn: sqlite3.Connection, fire: str) -> list[Member]:
     runs = conn.execute("SELECT pipeline, id, phase, reason, ended FROM runs WHERE fire = ?", (fire,))
     found = [Member(row[0], row[1], row[2], row[3], bool(row[4]), None) for row in runs]
     none = conn.execute(
-        "SELECT pipeline, outcome FROM followers WHERE fire = ? AND outcome = 'skipped'", (fire,)
+        "SELECT pipeline, 'skipped' FROM followers WHERE fire = ? AND outcome IN ('skipped', 'final')",
+        (fire,),
     )
     return found + [Member(row[0], None, None, None, True, row[1]) for row in none]
 
@@ -167,7 +168,10 @@ def skipped(conn: sqlite3.Connection, now: float, follower: Follower, reason: st
 
 
 def reopen(conn: sqlite3.Connection, fire: str) -> None:
-    """A run of the fire has another attempt: what was skipped because of it is looked at again."""
+    """A run of the fire has another attempt: what was skipped because of it is looked at again.
+
+    Not where a run of the fire is gone from the history (`final`): nobody knows any more how that had ended.
+    """
     conn.execute(
         "UPDATE followers SET outcome = NULL, reason = NULL, message = NULL"
         " WHERE fire = ? AND outcome = 'skipped'",

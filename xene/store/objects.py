@@ -10,6 +10,7 @@ import sqlite3
 from typing import Any, Mapping, NamedTuple
 
 from xene.model import codec, phases
+from xene.model.pipeline_codec import history_from_json, history_to_json
 from xene.store import overrides, triggers
 
 WORKFLOW, AGENT, SECRET, TEMPLATE = "Workflow", "Agent", "Secret", "TaskTemplate"
@@ -169,14 +170,16 @@ def _put_pipelines(conn: sqlite3.Connection, now: float, workflow: str, data: Ma
                 codec.canonical(placement),
                 placement.get("size", 1),
                 json.dumps(body.get("needs", [])),
+                json.dumps(history_to_json(history_from_json(body.get("history", {})))),
             )
         )
     conn.executemany(
-        "INSERT INTO pipelines (workflow, name, position, revision, placement, size, needs, phase, reason,"
-        f" message) VALUES (?, ?, ?, ?, ?, ?, ?, '{phases.NOT_SCHEDULED}', 'New', 'it has not been placed yet')"
+        "INSERT INTO pipelines (workflow, name, position, revision, placement, size, needs, history, phase,"
+        f" reason, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{phases.NOT_SCHEDULED}', 'New',"
+        " 'it has not been placed yet')"
         " ON CONFLICT (workflow, name) DO UPDATE SET position = excluded.position,"
         " revision = excluded.revision, placement = excluded.placement, size = excluded.size,"
-        " needs = excluded.needs",
+        " needs = excluded.needs, history = excluded.history",
         rows,
     )
 

@@ -277,6 +277,25 @@ def _prune(cache: str) -> None:
             pass
 
 
+def old_files(now: float, idle: float) -> list[str]:
+    """Cached bundles of other versions, and what was half written, not touched for `idle` seconds.
+
+    Whoever still wants one builds it again.
+    """
+    current = os.path.basename(build().path)
+    try:
+        with os.scandir(cache_directory()) as entries:
+            return [
+                entry.path
+                for entry in entries
+                if entry.name.endswith((".pyz", ".tmp"))
+                and entry.name != current
+                and now - entry.stat().st_mtime > idle
+            ]
+    except FileNotFoundError:
+        return []
+
+
 if __name__ == "__main__":
     built = build()
     print(built.path, built.sha, len(built.data()))

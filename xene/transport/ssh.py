@@ -47,11 +47,11 @@ def open_channel(
     """
     from xene.transport.connection import Connection
 
-    hops = _hops(target)
+    way = hops(target)
     connection = Connection(target)
     try:
-        connection.open(hops, trusted)
-        channel = SshChannel(target.name, connection, _session(connection, target))
+        connection.open(way, trusted)
+        channel = SshChannel(target.name, connection, session(connection, target))
         channel.begin(target, bundle, marker_seconds)
     except BaseException:
         connection.close()
@@ -63,21 +63,23 @@ def host_key(target: Target) -> HostKey:
     """The key that the host shows now, unchecked, for `xene agent trust`. Raises Unreachable, NotTrusted."""
     from xene.transport.connection import Connection
 
-    hops = _hops(target)
+    way = hops(target)
     connection = Connection(target)
     try:
-        return connection.host_key(hops)
+        return connection.host_key(way)
     finally:
         connection.close()
 
 
-def _hops(target: Target) -> list[Hop]:
+def hops(target: Target) -> list[Hop]:
+    """The way to a host. Raises Unreachable, NotTrusted."""
     if target.ssh is None:
         raise Unreachable(f"agent {target.name} is not reached over SSH", code="NotSsh")
     return route(target.ssh)
 
 
-def _session(connection: Connection, target: Target) -> paramiko.Channel:
+def session(connection: Connection, target: Target) -> paramiko.Channel:
+    """One session on a connection that is logged in. Raises Unreachable."""
     import paramiko
 
     try:

@@ -21,6 +21,8 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | follow       | id, run, task, step, attempt (null: all), offsets {SEQ: bytes}, tail, live: push the logs   |
 | fetch        | id, run, task, name, offset                  push an artifact that the task has collected    |
 | stow         | id, run, sha256, size, offset, + blob        a piece of an artifact that `run` will need     |
+| sweep        | id, dry, agents [those of the state], forget [ended runs]: free what nobody needs; for      |
+|              | readers too                                                                                |
 | stop         |                                                        end the daemon; steps go on         |
 
 | agent says   | fields                                                                                     |
@@ -32,6 +34,7 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | artifact     | id, offset, size, + blob                                   one piece of what was fetched   |
 | fetched      | id, size                                                   all of it was sent              |
 | stowed       | id, sha256, have      bytes that are safe here; all of them only once the sha256 holds     |
+| swept        | id, bytes, what [{what, count, bytes}], ended [runs that ended a day ago and are still here] |
 | lease        | boot, up: its CLOCK_BOOTTIME now, at: its wall clock; it asks to go on with what may be    |
 |              | replaced. Right after its hello, and every third of its shortest lease                      |
 | refused      | code (StaleEpoch, ...), message                                                            |
@@ -171,6 +174,18 @@ def stow(epoch: int, request: int, run: str, sha256: str, size: int, offset: int
     }
 
 
+def sweep(epoch: int, request: int, dry: bool, agents: List[str], forget: List[str]) -> Message:
+    """Free what nobody needs any more; `dry`: only say what that would be."""
+    return {
+        "type": "sweep",
+        "epoch": epoch,
+        "id": request,
+        "dry": dry,
+        "agents": agents,
+        "forget": forget,
+    }
+
+
 def stop(epoch: int) -> Message:
     return {"type": "stop", "epoch": epoch}
 
@@ -220,6 +235,10 @@ def fetched(request: int, size: int) -> Message:
 
 def stowed(request: int, sha256: str, have: int) -> Message:
     return {"type": "stowed", "id": request, "sha256": sha256, "have": have}
+
+
+def swept(request: int, size: int, what: List[Dict[str, Any]], ended: List[str]) -> Message:
+    return {"type": "swept", "id": request, "bytes": size, "what": what, "ended": ended}
 
 
 def lease(boot: str, up: float, at: float) -> Message:
