@@ -59,6 +59,9 @@ ELSEWHERE = {
     "xene get slots": "tests/test_guides.py",
     "xene suspend figures": "tests/test_guides.py",
     "xene resume figures": "tests/test_guides.py",
+    "xene cordon": "tests/commands/test_overrides.py",
+    "xene uncordon": "tests/commands/test_overrides.py",
+    "xene drain": "tests/commands/test_overrides.py",
     "xene timeline": "tests/commands/test_graph.py",
 }
 COMING = {"scheduling.md", "schedule.md"}  # pages that are named before they are there
