@@ -20,6 +20,7 @@ def table() -> Table:
         "diff": Verb(write, "Show what apply would do", "diff", acted),
         "apply": Verb(write, "Make the state match manifests", "apply", acted),
         "run": Verb(run, "Fire a workflow or pipeline, or run a file on the spot", "run", acted),
+        "backfill": Verb(run, "Start runs for instants of a cron trigger that are over", "backfill", acted),
         "logs": Verb(run, "Show what the steps of a run said", "logs"),
         "artifacts": Verb(run, "List the artifacts of a run, or unpack them", "artifacts", plain),
         "wait": Verb(run, "Wait until a run has ended", "wait", acted),
@@ -32,6 +33,7 @@ def table() -> Table:
         "get": Verb(see, "List objects, or show one", "get", FORMS),
         "describe": Verb(see, "One object in full, its events, its last runs", "describe", plain),
         "why": Verb(see, "Why an object is in its state", "why", plain),
+        "schedule": Verb(see, "List the instants ahead of cron triggers", "schedule", plain),
         "graph": Verb(see, "Draw a workflow: its pipelines, their tasks, how far they are", "graph"),
         "timeline": Verb(see, "Draw a run over time: tasks and attempts", "timeline", plain),
         "agent": Branch(

@@ -149,7 +149,7 @@ def store(
         needs = {name: json.loads(row.needs) for name, row in rows.items()}
         begun = fires.starts(workflow, declared, only, given, {name for name in needs if needs[name]})
         now = [start for start in begun if not start.follows]
-        _refuse_unscheduled([rows[start.pipeline] for start in now])
+        refuse_unscheduled([rows[start.pipeline] for start in now])
         _refuse_second(conn, [rows[start.pipeline] for start in now], specs)
         laid = supplies.for_fire(conn, workflow, only, needs, source)
         firing = _Firing(conn, time.time(), workflow, MANUAL, given)
@@ -173,7 +173,7 @@ def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired
         row = row if latest else row._replace(revision=run["revision"])
         spec = objects.read_revision(conn, row.revision)
         params = inputs.resolve(params_from_json(spec["pipeline"].get("params", {})), run["params"])
-        _refuse_unscheduled([row])
+        refuse_unscheduled([row])
         _refuse_second(conn, [row], {row.name: spec})
         firing = _Firing(conn, time.time(), row.workflow, RERUN, params)
         laid = runs.laid(conn, run["id"])
@@ -227,7 +227,8 @@ class _Firing:
         )
 
 
-def _refuse_unscheduled(rows: Iterable[pipelines.Row]) -> None:
+def refuse_unscheduled(rows: Iterable[pipelines.Row]) -> None:
+    """Nothing starts of a pipeline that is on no agent. Raises Unplaceable."""
     for row in rows:
         if row.agent is None or row.phase != phases.SCHEDULED:
             raise Unplaceable(
