@@ -12,10 +12,12 @@ from typing import Iterator
 import pytest
 
 from tests.hosts import agent_python
+from xene.manifest.zones import zone_bytes
 from xene.transport import bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ("errors", "model", "engine", "wire", "agent")
+BORROWED = {("xene/engine/cron.py", "cronsim")}  # ships too, and is itself all standard library
 NEVER_CALLED = {"exec", "eval", "compile", "__import__", "execfile"}
 NEVER_IMPORTED = {"pickle", "shelve", "dill", "cloudpickle", "yaml", "marshal", "pty", "code", "codeop"}
 NEVER_USED = {"system", "popen", "getoutput", "getstatusoutput", "unsafe_load", "full_load"}
@@ -88,6 +90,7 @@ def test_a_shell_is_started_only_where_it_is_known_why() -> None:
 
 def test_what_ships_needs_the_standard_library_and_itself() -> None:
     allowed = {"xene", *(f"xene.{room}" for room in SHIPPED)}
+    found = set()
     for path, tree in modules():
         room = path.split("/")[1].removesuffix(".py")
         if room not in SHIPPED:
@@ -96,8 +99,17 @@ def test_what_ships_needs_the_standard_library_and_itself() -> None:
             top = name.split(".")[0]
             if top == "xene":
                 assert name in allowed or ".".join(name.split(".")[:2]) in allowed, f"{path} imports {name}"
-            else:
-                assert top in sys.stdlib_module_names, f"{path} imports {name}"
+            elif top not in sys.stdlib_module_names:
+                found.add((path, name))
+    assert found == BORROWED
+
+
+def test_what_is_borrowed_needs_the_standard_library() -> None:
+    assert set(bundle.BORROWED) == {name for _, name in BORROWED}
+    for name, path in bundle.borrowed().items():
+        package = name.split("/")[0]
+        for wanted in imported(ast.parse(Path(path).read_text())):
+            assert wanted.split(".")[0] in {*sys.stdlib_module_names, package}
 
 
 def test_the_bundle_runs_under_the_oldest_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +121,33 @@ def test_the_bundle_runs_under_the_oldest_python(tmp_path: Path, monkeypatch: py
         [agent_python(), "-I", "-S", str(whole), "version"], capture_output=True, text=True, timeout=60
     )
     assert (done.stdout.strip(), done.stderr) == (built.sha, "")
+
+
+def test_the_bundle_knows_schedules_under_the_oldest_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    whole = tmp_path / "agent.pyz"
+    whole.write_bytes(bundle.build().data())
+    (tmp_path / "zone").write_bytes(zone_bytes("Europe/Berlin"))
+    done = subprocess.run(
+        [agent_python(), "-I", "-S", "-c", SUNDAY, str(whole), str(tmp_path / "zone")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("1774746000 gap", "")
+
+
+SUNDAY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from xene.engine.slots import Schedule, load_zone
+from xene.model.trigger import Cron
+with open(sys.argv[2], "rb") as file:
+    schedule = Schedule(Cron(("30 2 29 3 *",)), load_zone(file.read()))
+print(*schedule.next_after(1774700000))
+"""
 
 
 def test_the_floors_hold(tmp_path: Path) -> None:

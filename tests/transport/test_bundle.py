@@ -44,6 +44,8 @@ def names(built):
 def test_it_holds_what_ships_and_nothing_else(cache, package):
     assert names(bundle.build()) == [
         "__main__.py",
+        "cronsim/__init__.py",
+        "cronsim/cronsim.py",
         "xene/__init__.py",
         "xene/agent/__init__.py",
         "xene/engine/__init__.py",

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import sys
 from binascii import crc32
+from importlib.machinery import PathFinder
 from stat import S_ISDIR
 from typing import Callable, NamedTuple
 
 SHIPPED = ("__init__.py", "errors.py", "model", "engine", "wire", "agent")
+BORROWED = {"cronsim": ("__init__.py", "cronsim.py")}  # of other packages; pure Python that runs under 3.9
 KEPT = 8  # bundles of other versions and checkouts that stay in the cache
 
 
@@ -167,11 +169,24 @@ def sources(root: str) -> list[os.DirEntry[str]]:
     return sorted(found, key=lambda entry: entry.path)
 
 
+def borrowed() -> dict[str, str]:
+    """The files of other packages that ship, by their names in the zip. Raises ImportError where one is missing."""
+    found = {}
+    for package, files in BORROWED.items():
+        spec = PathFinder.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ImportError(f"the package {package} is not installed")
+        home = os.path.dirname(spec.origin)
+        found.update({f"{package}/{name}": os.path.join(home, name) for name in files})
+    return found
+
+
 def _fingerprint(root: str) -> str:
     lines = [f"{root} {crc32(MAIN.encode())}"]
-    for entry in sources(root):
-        stat = entry.stat()
-        lines.append(f"{entry.path} {stat.st_mtime_ns} {stat.st_size} {stat.st_ino}")
+    for path, stat in [(entry.path, entry.stat()) for entry in sources(root)] + [
+        (path, os.stat(path)) for path in borrowed().values()
+    ]:
+        lines.append(f"{path} {stat.st_mtime_ns} {stat.st_size} {stat.st_ino}")
     return "\n".join(lines)
 
 
@@ -201,10 +216,14 @@ def _contents(root: str) -> bytes:
     import io
     import zipfile
 
+    paths = {
+        "xene/" + os.path.relpath(entry.path, root).replace(os.sep, "/"): entry.path
+        for entry in sources(root)
+    }
     names = {"__main__.py": MAIN.encode()}
-    for entry in sources(root):
-        with open(entry.path, "rb") as file:
-            names["xene/" + os.path.relpath(entry.path, root).replace(os.sep, "/")] = file.read()
+    for name, path in {**paths, **borrowed()}.items():
+        with open(path, "rb") as file:
+            names[name] = file.read()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in sorted(names.items()):
