@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Annotated, Optional
 
 import typer
@@ -40,8 +40,8 @@ def seconds(text: str | None, option: str) -> float | None:
 def instant(text: str | None, option: str, *, ahead: bool = False) -> float | None:
     """Seconds since 1970 of one of the words for a time. Raises Usage.
 
-    `now`; a duration, ago (or with `ahead` from now on), `-1d` and `+2h` either way; a date, its beginning in UTC; or an
-    RFC 3339 time.
+    `now`; a duration, ago (or with `ahead` from now on), `-1d` and `+2h` either way; a date, its beginning in
+    UTC; or an RFC 3339 time.
     """
     if text is None:
         return None
@@ -63,7 +63,7 @@ def _relative(text: str, ahead: bool) -> float | None:
 def _absolute(text: str, option: str) -> float:
     try:
         if _DATE.fullmatch(text):
-            return datetime.fromisoformat(text).replace(tzinfo=timezone.utc).timestamp()
+            return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
         when = datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
     except ValueError:
         raise Usage(

@@ -31,7 +31,9 @@ def schedule(
     workflow: Annotated[
         Optional[str],
         typer.Argument(
-            metavar="WORKFLOW", help="Only this workflow, or WORKFLOW/PIPELINE.", autocompletion=completion.targets
+            metavar="WORKFLOW",
+            help="Only this workflow, or WORKFLOW/PIPELINE.",
+            autocompletion=completion.targets,
         ),
     ] = None,
     repo: Annotated[
@@ -39,10 +41,12 @@ def schedule(
         typer.Option("--repo", metavar="DIR", help="Of these manifests, and not of what was applied."),
     ] = None,
     start: Annotated[
-        Optional[str], typer.Option("--from", metavar="TIME", help=f"From then on: {options.TIME}. Default: now.")
+        Optional[str],
+        typer.Option("--from", metavar="TIME", help=f"From then on: {options.TIME}. Default: now."),
     ] = None,
     until: Annotated[
-        Optional[str], typer.Option("--until", metavar="TIME", help="Before then. Default: a day after --from.")
+        Optional[str],
+        typer.Option("--until", metavar="TIME", help="Before then. Default: a day after --from."),
     ] = None,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", help="At most so many; 0: all. Default 50.")
@@ -178,8 +182,8 @@ def _crowd(timed: list[Timed], zones: dict[str, Zone], begin: float, end: float)
     full: dict[str | None, list[str]] = {}
     for minute in minutes:
         words = full.setdefault(minute.agent, [])
-        if minute.count > 1 and len(words) < MINUTES:
-            words.append(f"{rfc3339(minute.at)[:16]}Z {minute.count}")
+        if minute.runs > 1 and len(words) < MINUTES:
+            words.append(f"{rfc3339(minute.at)[:16]}Z {minute.runs}")
     lines = [f"  {agent or '(no agent)'}: {', '.join(words)}" for agent, words in full.items() if words]
     if not lines:
         return ""

@@ -97,7 +97,7 @@ class Backfill(Wish):
 
     def _choose(self, state: State) -> None:
         with state.snapshot() as conn:
-            choices = choose(conn, self._asked, time.time())
+            choices = choose(conn, self._asked, time.time(), heard=self._heard.heard)
             self._fire = backfills.open_fire(conn, self._asked.of)
             if self._fire is not None:
                 self._open = backfills.runs_of(conn, self._asked.of, self._fire)
@@ -134,7 +134,7 @@ class Backfill(Wish):
             return False
         started: list[tuple[float, str | None]] = []
         with state.transaction() as conn:
-            firing = _Firing(conn, state.uuid, self._asked, self._fire)
+            firing = _Firing(conn, state.uuid, self._asked, self._fire, self._heard.heard)
             while self.left - len(started) and firing.has_room(self._most):
                 choice = self._left[len(started)]  # type: ignore[index]
                 started.append((choice.at, firing.start(choice.at)))
@@ -155,8 +155,11 @@ class Backfill(Wish):
 class _Firing:
     """The runs of one backfill, as they are stored within one transaction."""
 
-    def __init__(self, conn: sqlite3.Connection, state: str, asked: Asked, known: str | None) -> None:
+    def __init__(
+        self, conn: sqlite3.Connection, state: str, asked: Asked, known: str | None, heard: bool
+    ) -> None:
         self._conn, self._state, self._asked, self._now = conn, state, asked, time.time()
+        self._heard = heard
         of = asked.of
         self.fire = known or backfills.open_fire(conn, of)
         self._row = _placed(conn, of)
@@ -172,7 +175,9 @@ class _Firing:
 
     def start(self, at: float) -> str | None:
         """The run for this instant, new or of another command at the same; None if it shall have none any more."""
-        (choice,) = choose(self._conn, self._asked._replace(start=at, until=at + 1), self._now)
+        (choice,) = choose(
+            self._conn, self._asked._replace(start=at, until=at + 1), self._now, heard=self._heard
+        )
         if not choice.starts:
             return choice.run if self.fire and self._is_ours(choice.run) else None
         run = self._create(at)
@@ -247,18 +252,21 @@ def _tell(state: State, control: Control | None) -> None:
         control.dirty = True
 
 
-def backfill(
+def prepare(
     place: Place, asked: Asked, most: int, watcher: Watcher, *, open: Open = open_channel
 ) -> Backfill:
-    """Start the runs, at most `most` at a time, and see all of them end; `results` of what is given has them.
-
-    Raises NotFound, Usage (bad params), NotTrusted, Unplaceable (5), Conflict (Forbid, before the first run).
-    """
+    """What `drive_through` takes: at most `most` runs at a time. Raises NotFound, NotTrusted, Unplaceable."""
     with db.open_state(place.state, create=False) as state:
         row = _first_look(place, state, asked.of, open)
-    wish = Backfill(asked, str(row.agent), most, watcher)
+    return Backfill(asked, str(row.agent), most, watcher)
+
+
+def drive_through(place: Place, wish: Backfill, *, open: Open = open_channel) -> None:
+    """Start the runs and see all of them end; `results` has them.
+
+    Raises Usage (bad params), Unplaceable, Conflict (Forbid, before the first run); what was started goes on.
+    """
     drive(place, wish, open=open)
-    return wish
 
 
 def _first_look(place: Place, state: State, of: Of, open: Open) -> pipelines.Row:

@@ -10,26 +10,28 @@ from typing import Any, Iterator, Mapping
 
 from xene.control import apply
 from xene.control.place import Place
-from xene.manifest.zones import zone_of
 from xene.engine.slots import Zone
 from xene.manifest.repository import Repository
+from xene.manifest.zones import zone_of
 from xene.model.ids import pipeline_key
 from xene.model.trigger import Cron, cron_from_json
 from xene.plan.calendar import Timed
-from xene.store import db, views
+from xene.store import db, overrides, views
 from xene.store.objects import WORKFLOW
 
 
 def of_state(place: Place) -> list[Timed]:
     """Every cron trigger that was applied, by pipeline, where it is and whether it is suspended."""
-    with db.open_for_reading(place.state) as state, state.snapshot():
+    with db.open_for_reading(place.state) as state, state.snapshot() as conn:
+        suspension = overrides.suspension(conn)
         rows = {pipeline_key(row["workflow"], row["name"]): row for row in views.pipelines(state)}
         specs = {row["name"]: row["spec"] for row in views.workflows(state)}
     found = []
     for workflow, spec in specs.items():
         for pipeline, trigger, cron in crons(spec):
             row = rows[pipeline_key(workflow, pipeline)]
-            found.append(Timed(workflow, pipeline, trigger, cron, row["agent"], row["suspended"]))
+            suspended = suspension.of_pipeline(workflow, pipeline)
+            found.append(Timed(workflow, pipeline, trigger, cron, row["agent"], suspended))
     return found
 
 

@@ -10,9 +10,9 @@ from math import ceil
 from typing import Any, Mapping, NamedTuple
 
 from xene.control.place import Place
-from xene.manifest.zones import zone_of
 from xene.engine.slots import Schedule
 from xene.errors import NotFound, Usage
+from xene.manifest.zones import zone_of
 from xene.model.trigger import Cron, cron_from_json
 from xene.plan import backfill as choosing
 from xene.plan.backfill import Choice
@@ -62,10 +62,13 @@ def _trigger(spec: Mapping[str, Any], key: str, pipeline: str, wanted: str | Non
     return name, cron_from_json(spec["triggers"][name]["cron"])
 
 
-def choose(conn: sqlite3.Connection, asked: Asked, now: float) -> list[Choice]:
-    """What becomes of each instant, oldest first. Raises Usage for too many."""
+def choose(conn: sqlite3.Connection, asked: Asked, now: float, *, heard: bool = True) -> list[Choice]:
+    """What becomes of each instant, oldest first. `heard`: its agent has told all of it.
+
+    Raises Usage for too many.
+    """
     pasts = backfills.pasts(conn, asked.of, asked.start, asked.until)
-    reckoned = backfills.reckoned(conn, asked.of, now)
+    reckoned = backfills.reckoned(conn, asked.of, now, heard=heard)
     return choosing.choose(_instants(asked), pasts, reckoned, asked.reprocess)
 
 

@@ -1,7 +1,7 @@
 """The instants ahead of cron triggers, all in one line, and the minutes in which most of them start.
 
-Called by `xene schedule` (through `control.calendar`). Pure. Instants are seconds since 1970; ranges have start <= at
-< until.
+Called by `xene schedule`, and for `diff` by `plan.next_fires`. Pure. Instants are seconds since 1970; a range is
+start <= at < until.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Minute(NamedTuple):
 
     agent: str | None
     at: int
-    count: int
+    runs: int
 
 
 def ahead(timed: Iterable[Timed], zones: Zones, start: float, until: float) -> Iterator[Due]:
@@ -135,8 +135,8 @@ def crowded(
                 counts[shape.agent, (instant.at // 60 + shape.minutes) * 60] += count
         step = step * 2 if walked - before < most // 50 else step
         low = high
-    found = [Minute(agent, at, count) for (agent, at), count in counts.items()]
-    return sorted(found, key=lambda each: (-each.count, each.at, each.agent or "")), low
+    found = [Minute(agent, at, runs) for (agent, at), runs in counts.items()]
+    return sorted(found, key=lambda each: (-each.runs, each.at, each.agent or "")), low
 
 
 class _Shape(NamedTuple):

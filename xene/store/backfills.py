@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from xene.store import triggers
+
 KEPT = 400 * 86400.0  # seconds: as long as slots are
 
 
@@ -59,14 +61,16 @@ def pasts(conn: sqlite3.Connection, of: Of, start: float, until: float) -> dict[
     return found
 
 
-def reckoned(conn: sqlite3.Connection, of: Of, now: float) -> float:
-    """The instant after which the trigger accounts for its slots itself, and has not yet."""
-    row = conn.execute(
-        "SELECT since, watermark FROM triggers"
-        " WHERE workflow = ? AND pipeline = ? AND name = ? AND cron IS NOT NULL",
-        of,
-    ).fetchone()
-    return now if row is None else max(row[0], row[1])
+def reckoned(conn: sqlite3.Connection, of: Of, now: float, *, heard: bool) -> float:
+    """The instant after which the trigger accounts for its slots itself, and has not yet.
+
+    `heard`: the agent that has it has said all that it has to say. Else what it fired before the trigger was last
+    changed may be among what it has not.
+    """
+    row = triggers.read(conn, *of)
+    if row is None or row.cron is None:
+        return now
+    return row.watermark if row.watermark and not heard else max(row.since, row.watermark)
 
 
 def open_fire(conn: sqlite3.Connection, of: Of) -> str | None:
