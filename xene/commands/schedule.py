@@ -93,7 +93,8 @@ def _of_manifests(call: Call, place: Place, repo: str) -> list[Timed]:
     from xene.control import apply, calendar
 
     repository = manifests.read(call, repo, apply.known(place), partial(apply.templates, place))
-    return calendar.of_repository(place, repository)
+    decisions = apply.preview(place, repository, apply.Options()).decisions
+    return calendar.of_repository(repository, decisions)
 
 
 def _chosen(timed: list[Timed], wanted: str | None) -> list[Timed]:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
-from xene.control import future
+from xene.control import calendar, future
 from xene.control.drive import drive
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
@@ -19,8 +19,9 @@ from xene.control.told import Told
 from xene.errors import Conflict, InvalidManifest
 from xene.manifest.repository import Entry, Repository
 from xene.model import phases
-from xene.plan import guards
+from xene.plan import guards, next_fires
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan, Thing, diff
+from xene.plan.next_fires import NextFire
 from xene.plan.placement import Decision
 from xene.store import agents, db, events, objects, views
 from xene.store.db import State
@@ -52,6 +53,7 @@ class Preview:
     was: Mapping[str, str | None]
     keeping: Sequence[str]
     unheard: Sequence[str] = ()
+    next_fires: Sequence[NextFire] = ()  # those that change
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,20 @@ def templates(place: Place) -> dict[str, dict[str, Any]]:
 def preview(place: Place, repository: Repository, options: Options) -> Preview:
     """The plan, and where each pipeline would be placed. Writes nothing. Raises InvalidManifest."""
     _refuse_problems(repository)
-    with db.open_for_reading(place.state) as state, state.snapshot():
+    with db.open_for_reading(place.state) as state, state.snapshot() as conn:
         plan = make_plan(state, repository, options)
         for change in plan.changes:
             _ = change.fields  # now, while the state is open
         after = future.After(state, repository, plan)
-        decisions = future.place_all(after)
+        old, new = calendar.before_and_after(conn, repository, plan)
         return Preview(
-            _source(repository, options), plan, decisions, after.was, after.keeping(), after.unheard
+            source=_source(repository, options),
+            plan=plan,
+            decisions=future.place_all(after),
+            was=after.was,
+            keeping=after.keeping(),
+            unheard=after.unheard,
+            next_fires=next_fires.changes(old, new, calendar.zones_of([*old, *new]), time.time()),
         )
 
 

@@ -99,6 +99,11 @@ class Suspension:
         said = self._said.get((PIPELINE, pipeline_key(workflow, pipeline)))
         return self.of_workflow(workflow) if said is None else said
 
+    def with_manifests(self, manifests: Mapping[str, bool]) -> Suspension:
+        """What would be suspended, did the manifests of these workflows say so or not."""
+        asked = {name for name, suspended in manifests.items() if suspended}
+        return Suspension((self._by_manifest - manifests.keys()) | asked, self._said)
+
     def by_manifest(self, workflow: str) -> bool:
         """What the manifest says of the workflow."""
         return workflow in self._by_manifest
