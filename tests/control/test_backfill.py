@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.control.conftest import Host, eventually, pipeline, workflow
-from xene.control import backfill, past
+from xene.control import again, backfill, past
 from xene.errors import Conflict, NotFound, Unplaceable, Unreachable, Usage
 from xene.model.units import rfc3339
 from xene.plan.backfill import Choice
@@ -62,6 +62,7 @@ def asked(host: Host, hours: float = 3, reprocess: str = "none", **more: Any) ->
 def backfilled(host: Host, of: past.Asked, most: int = 1, watcher: Watching | None = None) -> list[Any]:
     wish = backfill.prepare(host.place, of, most, watcher or Watching(), open=host.open)
     backfill.drive_through(host.place, wish, open=host.open)
+    backfill.finish(host.place, of, wish)
     return wish.results
 
 
@@ -261,3 +262,11 @@ def test_what_is_ahead_is_left_to_the_trigger(host: Host) -> None:
     shop(host)
     found = past.ask(host.place, "shop/build", None, DAY, DAY + 9 * HOUR, "none", DAY + 2.5 * HOUR)
     assert [choice.at for choice in past.preview(host.place, found)] == [DAY, DAY + HOUR, DAY + 2 * HOUR]
+
+
+def test_a_rerun_is_for_the_same_instant(host: Host) -> None:
+    (first, *_) = backfilled(shop(host), asked(host, 1))
+    (run,) = again.rerun(host.place, first["id"], open=host.open).runs
+    (row,) = host.ended(run)
+    assert (row["trigger"], row["slot"], row["params"]) == ("rerun", first["slot"], first["params"])
+    assert backfilled(host, asked(host, 1)) == []

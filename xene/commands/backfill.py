@@ -175,6 +175,8 @@ def _carry_out(call: Call, place: Place, asked: Asked, most: int) -> int:
         _detach(wish)
     if call.structured:
         call.put_value(wish.results)
+    call.flush()
+    driving.finish(place, asked, wish)
     return waiting.told(call, wish.results, seen=True)
 
 

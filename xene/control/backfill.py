@@ -71,6 +71,11 @@ class Backfill(Wish):
         """The runs that go on."""
         return list(self._open)
 
+    @property
+    def fire(self) -> str | None:
+        """The fire that all its runs share; None as long as there is none."""
+        return self._fire
+
     def reach(self, world: World) -> Iterable[str]:
         return [*self._heard.reach(world), *needed(world, self._open)]
 
@@ -84,13 +89,8 @@ class Backfill(Wish):
             if self._left and self._fill(state):
                 _tell(state, control)
 
-    def met(self, state: State) -> bool:
-        if self._left is None or self._left or self._open:
-            return False
-        if self._fire is not None:
-            with state.transaction() as conn:
-                backfills.told(conn, time.time(), self._asked.of, self._fire)
-        return True
+    def met(self, _: State) -> bool:
+        return self._left == [] and not self._open
 
     def leave(self) -> None:
         """It holds nothing."""
@@ -267,6 +267,13 @@ def drive_through(place: Place, wish: Backfill, *, open: Open = open_channel) ->
     Raises Usage (bad params), Unplaceable, Conflict (Forbid, before the first run); what was started goes on.
     """
     drive(place, wish, open=open)
+
+
+def finish(place: Place, asked: Asked, wish: Backfill) -> None:
+    """The user has been told how it ended: it is not gone on with. Before that, the same command tells it again."""
+    if wish.fire is not None:
+        with db.open_state(place.state) as state, state.transaction() as conn:
+            backfills.told(conn, time.time(), asked.of, wish.fire)
 
 
 def _first_look(place: Place, state: State, of: Of, open: Open) -> pipelines.Row:

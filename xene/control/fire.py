@@ -163,7 +163,7 @@ def store(
 
 
 def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired, list[str]]:
-    """Create a run with the params of an earlier one; its agent. Raises NotFound, Usage, Unplaceable, Conflict."""
+    """Create a run with the params, and for the instant, of an earlier one; its agent. Raises NotFound, Usage, Unplaceable, Conflict."""
     with state.transaction() as conn:
         row = pipelines.read(conn, run["workflow"], run["pipeline"])
         if row is None:
@@ -177,7 +177,8 @@ def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired
         _refuse_second(conn, [row], {row.name: spec})
         firing = _Firing(conn, time.time(), row.workflow, RERUN, params)
         laid = runs.laid(conn, run["id"])
-        return Fired(firing.id, (firing.start(row, spec, params, laid),), {}), [str(row.agent)]
+        new = firing.start(row, spec, params, laid, runs.slot_of(conn, run["id"]))
+        return Fired(firing.id, (new,), {}), [str(row.agent)]
 
 
 class _Firing:
@@ -196,8 +197,9 @@ class _Firing:
         spec: Mapping[str, Any],
         params: Mapping[str, Any],
         artifacts: Sequence[Mapping[str, Any]] = (),
+        slot: float | None = None,
     ) -> str:
-        """Store one run, which gets these artifacts of others; its id."""
+        """Store one run, which gets these artifacts of others, for an instant if it is for one; its id."""
         run = ids.run_id(self._now, os.urandom(8))
         runs.create(
             self._conn,
@@ -212,6 +214,7 @@ class _Firing:
             trigger=self._trigger,
             params=params,
             artifacts=artifacts,
+            slot=slot,
         )
         wishes.make_room(self._conn, self._now, self._workflow, row.name, run, runs.policy_of(spec))
         return run
