@@ -163,7 +163,10 @@ def store(
 
 
 def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired, list[str]]:
-    """Create a run with the params, and for the instant, of an earlier one; its agent. Raises NotFound, Usage, Unplaceable, Conflict."""
+    """Create a run with the params and the instant of an earlier one; its agent.
+
+    Raises NotFound, Usage, Unplaceable, Conflict.
+    """
     with state.transaction() as conn:
         row = pipelines.read(conn, run["workflow"], run["pipeline"])
         if row is None:
