@@ -18,7 +18,9 @@ from xene.manifest.paths import artifact_findings, work_dir_findings
 from xene.manifest.plain import fields, items, text
 from xene.manifest.problems import quoted
 from xene.manifest.reach import Ground, of_workflow_env
+from xene.manifest.staying import staying_findings
 from xene.manifest.tasks import Judge, task_findings
+from xene.manifest.triggers import trigger_findings
 from xene.model.workflow import JOIN_ANY
 
 __all__ = ["fields", "items", "text", "workflow_findings"]
@@ -35,6 +37,7 @@ def workflow_findings(data: Any, has_templates: bool, has_conditions: bool = Tru
         path = ("spec", "pipelines", name)
         yield from _Pipeline(pipeline, path, env, has_templates or has_conditions).findings()
     yield from _between(pipelines, ("spec", "pipelines"))
+    yield from trigger_findings(spec, ("spec",))
     if has_templates:
         found = places.of(spec, places.WORKFLOW, ("spec",))
         yield from templates.findings(found, lambda: of_workflow_env(pipelines.values()))
@@ -99,6 +102,7 @@ class _Pipeline:
         data, path = self.data, self.path
         yield from param_findings(fields(data, "params"), (*path, "params"))
         yield from duration_findings(data, path)
+        yield from staying_findings(data, path)
         yield from _requirements(data, path)
         yield from _secrets(data, path)
         yield from graph.findings(self.needs, connectors.TASK, "this pipeline", self._of_finally())

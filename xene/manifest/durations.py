@@ -13,12 +13,13 @@ from xene.manifest.problems import quoted
 from xene.model.units import parse_duration
 
 _LONGEST = 3660 * 86400.0  # seconds; a longer duration is a slip of the pen
+_LIMITS = {"timeout": "a timeout", "startingDeadline": "'startingDeadline'", "maxAge": "'maxAge'"}
 
 
 def duration_findings(
     holder: Any, path: Path, keys: tuple[str, ...] = ("timeout", "gracePeriod")
 ) -> Iterator[Finding]:
-    """What is wrong with the durations at `keys` of `holder`. A `timeout` of nothing is."""
+    """What is wrong with the durations at `keys` of `holder`. A limit of nothing is."""
     for key in keys:
         value = text(holder, key)
         if not value:
@@ -29,8 +30,8 @@ def duration_findings(
             yield Finding((*path, key), "bad-duration", f"{quoted(value)} is not a duration", hint)
         elif seconds > _LONGEST:
             yield Finding((*path, key), "bad-duration", f"{quoted(value)} is longer than ten years")
-        elif key == "timeout" and seconds == 0:
-            message = "a timeout must be longer than nothing"
+        elif key in _LIMITS and seconds == 0:
+            message = f"{_LIMITS[key]} must be longer than nothing"
             yield Finding((*path, key), "bad-duration", message, "leave it out for no limit")
 
 

@@ -10,10 +10,10 @@ NOT_YET = "is not in this version of Xene yet"
 KINDS: tuple[str, ...] = ()
 
 KEYS: dict[str, frozenset[str]] = {
-    "WorkflowSpec": frozenset({"suspend", "triggers", "notify"}),
-    "Pipeline": frozenset({"triggers", "notify", "history"}),
-    "Placement": frozenset({"lostAfter", "onLost"}),
-    "AgentSpec": frozenset({"autostart"}),
+    "WorkflowSpec": frozenset({"notify"}),
+    "Pipeline": frozenset({"notify"}),
+    "Trigger": frozenset({"webhook"}),
 }
+INSTEAD = frozenset({"Trigger"})  # where such a key stands in place of one that must be here
 
 REFERENCES = ("event",)  # first words of names in expressions

@@ -218,7 +218,7 @@ _TITLED = (
         "backoff",
         "matrix",
     ),
-    *("approval", "container", "limits"),
+    *("approval", "container", "limits", "trigger", "cron", "dst", "history"),
 )
 
 

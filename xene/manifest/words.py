@@ -54,6 +54,9 @@ def _objects(kind: str) -> list[tuple[str, schema.Schema]]:
 
 def _missing(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
+    title = error.schema.get("title", "")
+    if title in later.INSTEAD and any(key in error.instance for key in later.KEYS[title]):
+        return  # which is told of that key
     for name in error.validator_value:
         if f"'{name}' is a required" not in error.message:
             continue
@@ -172,6 +175,12 @@ def _few(case: Case) -> Iterator[Finding]:
     yield Finding(path, "wrong-value", f"{label(path)} must not be an empty {sort}")
 
 
+def _many(case: Case) -> Iterator[Finding]:
+    path, error = case.path, case.error
+    size, limit = len(error.instance), error.validator_value
+    yield Finding(path, "wrong-value", f"{label(path)} has {size} items; at most {limit} are allowed")
+
+
 def _long(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
     size, limit = len(error.instance), error.validator_value
@@ -225,6 +234,7 @@ WORDS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "const": _const,
     "pattern": _form,
     "maxLength": _long,
+    "maxItems": _many,
     "minLength": _few,
     "minItems": _few,
     "minProperties": _few,
