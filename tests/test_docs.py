@@ -48,6 +48,8 @@ ELSEWHERE = {
     "xene why pipeline/NAME": "below, with a name",
     "xene validate PATH": "below, with a path",
     "xene graph": "tests/commands/test_graph.py",
+    "xene schedule": "tests/test_schedule_guide.py",
+    "xene backfill": "tests/test_schedule_guide.py",
     "xene timeline": "tests/commands/test_graph.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
