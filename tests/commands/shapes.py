@@ -87,6 +87,7 @@ def agent(**more: Any) -> dict[str, Any]:
         "reason": None,
         "message": None,
         "cordoned": False,
+        "drained": False,
         "capacity": 4,
         "capacityUsed": 1,
         "labels": {"os": "linux"},

@@ -17,6 +17,7 @@ def agent(name: str = "build-1", **more: Any) -> dict[str, Any]:
         "reason": None,
         "message": None,
         "cordoned": False,
+        "drained": False,
         "capacity": 4,
         "capacityUsed": 1,
         "labels": {"os": "linux"},

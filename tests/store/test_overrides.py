@@ -63,7 +63,7 @@ def test_words_stay_over_applies_and_go_with_their_object(filled: Filled) -> Non
     assert {word.name for word in overrides.every(filled.state.conn)} == {"shop", "shop/build", "shop2/build"}
     assert not is_suspended(filled)
     with filled.state.transaction() as conn:
-        objects.remove(conn, "Workflow", "shop")
+        objects.remove(conn, 300.0, "Workflow", "shop")
     assert [word.name for word in overrides.every(filled.state.conn)] == ["shop2/build"]
 
 

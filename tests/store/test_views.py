@@ -64,7 +64,7 @@ def test_an_agent_in_full(shop: Filled) -> None:
         run_rows.lost_sight(conn, 6, "local")
     (row,) = views.agents(shop.state)
     assert row == {
-        "name": "local", "phase": "Ready", "reason": None, "message": None, "cordoned": False, "capacity": 4,
+        "name": "local", "phase": "Ready", "reason": None, "message": None, "cordoned": False, "drained": False, "capacity": 4,
         "capacityUsed": 1, "labels": {}, "version": "v1", "facts": {"cpus": 4},
         "lastSeenAt": "1970-01-01T00:03:20.000Z",
     }  # fmt: skip

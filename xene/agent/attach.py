@@ -37,6 +37,15 @@ def attach(home: Home, daemon_argv: List[str]) -> int:
     return 0
 
 
+def start(home: Home, daemon_argv: List[str]) -> int:
+    """See that a daemon runs. Raises Unreachable where none comes up."""
+    umask = os.umask(0o077)
+    prepare(home)
+    os.chdir(home.path)
+    (_connect() or _started(home, [*daemon_argv, "--umask", f"{umask:04o}"])).close()
+    return 0
+
+
 def _connect() -> Optional[socket.socket]:
     try:
         found = os.lstat(SOCKET)

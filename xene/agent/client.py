@@ -111,7 +111,7 @@ class Client:
                 batch, weight = [], 0
                 if not self.room:
                     return
-            batch.append(event)
+            batch.append(public(event))
             weight += _weight(event)
         if batch:
             self._send_events(batch)
@@ -119,7 +119,7 @@ class Client:
 
     def _send_events(self, batch: List[Event]) -> None:
         self.sent = batch[-1]["n"]
-        self.send(messages.events([public(event) for event in batch]))
+        self.send(messages.events(batch))
 
     def close(self) -> None:
         if not self.closed:

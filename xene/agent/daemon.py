@@ -15,9 +15,10 @@ import signal
 import socket
 import time
 import uuid
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from xene.agent import process
+from xene.agent.accepting import Accepting
 from xene.agent.client import Client
 from xene.agent.complaints import complain, complain_of_bug
 from xene.agent.facts import boot_id
@@ -32,8 +33,13 @@ from xene.agent.work import Work
 from xene.agent.workspace import Trash
 from xene.engine.clock import Clock
 from xene.model import events
-from xene.model.events import Event
+from xene.model.agent import NO_AUTOSTART
+from xene.model.events import Event, public
 from xene.wire import messages
+
+if TYPE_CHECKING:
+    from xene.agent.autostart import Autostart
+    from xene.agent.duties import Duties
 
 FOLLOW_PAUSE = 0.05  # seconds between looks at growing logs
 TETHER_SECONDS = 30.0  # how long a tethered daemon waits for its one connection
@@ -45,6 +51,8 @@ MAX_CLIENTS = 64
 _MOVES = frozenset(
     {"task.started", "step.started", "step.ended", "task.ended", "retry.planned", "task.stopping"}
 )
+# What makes older records superfluous, or comes without end.
+_LESSENING = frozenset({"run.released", "assigned", "slots.settled", "book", "clock.stepped"})
 
 
 class Daemon:
@@ -90,8 +98,16 @@ class Daemon:
             os.path.join(home.code, version),
             self.vault,
         )
-        self.requests = Requests(self.ledger, self.work, self.record, self.clock, Incoming(home.incoming))
-        self.greeting = Greeting(home, version, self.boot, journal, self.requests.epoch_holds)
+        incoming = Incoming(home.incoming)
+        accepting = Accepting(self.ledger, self.work, self.record, incoming)
+        self.duties: Optional[Duties] = None  # an agent without triggers and leases does without
+        self._accepting = accepting
+        self._autostart: Optional[Autostart] = None
+        self._umask = umask
+        self.requests = Requests(
+            self.ledger, self.work, self.record, self.clock, incoming, accepting, self._with_duties
+        )
+        self.greeting = Greeting(home, version, self.boot, journal, self.requests.epoch_holds, self.ledger)
 
     @property
     def successor(self) -> Optional[Successor]:
@@ -105,6 +121,7 @@ class Daemon:
         self._watch_home()
         self.record(events.daemon_begun(time.time(), self.boot, self.version, os.getpid()))
         self.work.recover()
+        self._resume_duties()
         self._reap()  # what ended while one code became another gave no signal
         self._settle()
         while not self.leaving:
@@ -113,6 +130,8 @@ class Daemon:
             if self.ledger.journal.gone:
                 return self._forsake()
             self.work.tick()
+            if self.duties is not None:
+                self.duties.tick()
             open_runs = self._untethered() and self.work.cancel_all()
             self._settle()
             if self._untethered() and not open_runs:
@@ -122,6 +141,41 @@ class Daemon:
         for client in list(self.clients):
             if self.successor is None or client is not self.successor.client:
                 client.close()
+
+    def _with_duties(self, wanted: bool) -> Optional[Duties]:
+        """What keeps triggers and leases, once there are any."""
+        if self.duties is None and wanted:
+            from xene.agent.autostart import Autostart
+            from xene.agent.duties import Duties
+
+            code = os.path.join(self.home.code, self.version)
+            self._autostart = Autostart(self.home, self.ledger, self.record, time.time, code, self._umask)
+            self.duties = Duties(
+                self.home,
+                self.ledger,
+                self.work,
+                self._accepting,
+                self.record,
+                self._watch,
+                self._ask,
+                self._autostart,
+            )
+            if any(client.role == "control" for client in self.clients):
+                self.duties.greeted()
+        return self.duties
+
+    def _resume_duties(self) -> None:
+        charges = self.ledger.charges
+        duties = self._with_duties(bool(charges.packed) or charges.comes_back != NO_AUTOSTART)
+        if duties is not None:
+            duties.begin()
+
+    def _ask(self, message: Mapping[str, Any]) -> bool:
+        """Say something to control, unless it is away."""
+        control = [client for client in self.clients if client.role == "control"]
+        for client in control:
+            client.send(message)
+        return bool(control)
 
     def _forsake(self) -> None:
         """The home was wiped or set aside under this daemon: end what nobody can find any more, and go.
@@ -144,13 +198,14 @@ class Daemon:
 
     def record(self, event: Event) -> None:
         """The only way into the ledger."""
-        self._fresh.append(self.ledger.record(event))
+        self._fresh.append(public(self.ledger.record(event)))
 
     def _settle(self) -> None:
         """Decide, make durable, act, until nothing follows any more; then tell control."""
         while True:
             self.work.decide()
             if not self._flush():
+                self.work.kill_unleased()
                 return self._tell_durable()
             if not self.work.act():
                 break
@@ -168,7 +223,7 @@ class Daemon:
     def _tell(self) -> None:
         fresh, self._fresh = self._fresh, []
         self._tell_at = time.monotonic() + TELL_PAUSE
-        if any(event["type"] == "run.released" for event in fresh):
+        if any(event["type"] in _LESSENING for event in fresh):
             self._compact()
         self._pump(fresh)
 
@@ -225,6 +280,9 @@ class Daemon:
         at = self.work.next_at()
         if at is not None:
             waits.append(at - time.clock_gettime(time.CLOCK_BOOTTIME))
+        pause = self.duties.pause() if self.duties is not None else None
+        if pause is not None:
+            waits.append(pause)
         if self._tether is not None:
             waits.append(self._tether - time.monotonic())
         if self._untethered() and not self.work.open_runs():
@@ -292,7 +350,8 @@ class Daemon:
                 return
             if not pid:
                 return
-            self.work.exited(pid, status)
+            if self._autostart is None or not self._autostart.exited(pid, status):
+                self.work.exited(pid, status)
 
     # -- clients
 
@@ -338,10 +397,14 @@ class Daemon:
             try:
                 full = self._retry_at is not None
                 self.leaving |= self.greeting.answer(client, message, self.clients, full)
+                if self.duties is not None and client.role == "control":
+                    self.duties.greeted()
                 return None
             except (KeyError, TypeError, ValueError) as error:
                 return client.send(messages.refused("Garbled", f"the hello makes no sense: {error!r}"))
         if message.get("type") == "stop" and client.role is not None:
             self.leaving = True
+            if self._autostart is not None and client.role == "control":
+                self._autostart.leave()
             return None
         return self.requests.answer(client, message, blob)

@@ -14,6 +14,7 @@ from xene.agent.complaints import complain
 from xene.agent.facts import facts
 from xene.agent.home import Home
 from xene.agent.journal import Journal, set_aside
+from xene.agent.ledger import Ledger
 from xene.agent.succession import fit
 from xene.wire import messages
 
@@ -38,10 +39,11 @@ class Greeting:
         boot: str,
         journal: Journal,
         epoch_holds: Callable[[Client, Mapping[str, Any]], bool],
+        ledger: Ledger,
     ) -> None:
         self.successor: Optional[Successor] = None
         self._home, self._version, self._boot, self._journal = home, version, boot, journal
-        self._epoch_holds = epoch_holds
+        self._epoch_holds, self._ledger = epoch_holds, ledger
         self._unfit: Set[str] = set()  # code that does not start
 
     def answer(self, client: Client, message: Dict[str, Any], clients: List[Client], full: bool) -> bool:
@@ -65,7 +67,9 @@ class Greeting:
                 other.close()  # one at a time: a half-dead connection must not speak up late
         client.role = message["role"]
         client.sent = after if message["journal"] == journal.uuid else 0
-        told = facts(self._home.path)
+        if client.role == "control" and message["journal"] == journal.uuid:
+            self._ledger.heard = max(self._ledger.heard, after)
+        told = {**facts(self._home.path), "autostart": self._ledger.charges.comes_back}
         client.send(messages.hello_from_agent(self._version, journal.uuid, journal.last, self._boot, told))
         return False
 

@@ -1,7 +1,8 @@
 """Where an agent keeps what it has: paths, made 0700 and refused when they belong to somebody else.
 
 HOME/agent/SHA/                 the code
-HOME/STATE-UUID/AGENT/          one daemon: daemon.{lock,pid,sock,log}, journal, step.sh, enter.sh, engines
+HOME/STATE-UUID/AGENT/          one daemon: daemon.{lock,pid,sock,log}, journal, step.sh, enter.sh, engines,
+                                lease, start.sh
 HOME/STATE-UUID/AGENT/runs/RUN/ workspace/ logs/ steps/ artifacts/ inside/ (what containers see of their steps)
 """
 
@@ -31,6 +32,8 @@ class Home:
         self.wrapper = os.path.join(path, "step.sh")
         self.entrance = os.path.join(path, "enter.sh")
         self.engines = os.path.join(path, "engines")  # those that have ever made a container for this home
+        self.lease = os.path.join(path, "lease")  # the last grant, for the next daemon of this boot
+        self.start = os.path.join(path, "start.sh")  # starts the daemon after a reboot
         self.runs = os.path.join(path, "runs")
         self.incoming = os.path.join(path, "incoming")  # artifacts of other pipelines, by their sha256
 

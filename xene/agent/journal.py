@@ -12,7 +12,7 @@ import json
 import os
 import time
 import zlib
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from xene.agent.complaints import complain
 from xene.agent.home import sync_directory, write_whole
@@ -87,12 +87,15 @@ class Journal:
                 if event["n"] > after:
                     yield event
 
-    def compact(self, keep: Callable[[Event], bool]) -> None:
-        """Rewrite the journal with the records that `keep` wants; numbers and uuid stay."""
+    def compact(self, keep: Callable[[Event], Optional[Event]], found: Mapping[str, Any]) -> None:
+        """Rewrite the journal with what `keep` leaves of the records (None: nothing); numbers and uuid stay.
+
+        `found` goes into the first record: what is to be known of those that are no more.
+        """
         self.flush()
-        begun, *others = self.read(0)
-        kept = [{**begun, "through": self.last}, *filter(keep, others)]  # a number is never used twice
-        data = b"".join(_line(event) for event in kept)
+        records = self.read(0)
+        begun = {**next(records), "through": self.last, **found}  # a number is never used twice
+        data = _line(begun) + b"".join(_line(event) for event in map(keep, records) if event is not None)
         write_whole(self.path, data)
         old, self._descriptor = self._descriptor, _open(self.path)
         os.close(old)
@@ -102,21 +105,23 @@ class Journal:
         os.close(self._descriptor)
 
 
-def open_journal(path: str, begun: Event) -> Tuple[Journal, List[Event]]:
-    """Open the journal, or begin one with the record `begun`; give it and all its records."""
-    if os.path.exists(path) and damaged(path):
+def open_journal(path: str, begun: Event) -> Tuple[Journal, Iterator[Event]]:
+    """Open the journal, or begin one with the record `begun`; give it and all its records, one after the other."""
+    found = _survey(path) if os.path.exists(path) else None
+    if os.path.exists(path) and found is None:
         set_aside(path, "damaged")
-    if not os.path.exists(path):
+    if found is None:
         begun["n"] = 1
         write_whole(path, _line(begun))
-    events, size = recover(path)
+        found = _survey(path)
+        assert found is not None  # what was just written
     descriptor = _open(path)
-    if os.fstat(descriptor).st_size != size:
-        os.ftruncate(descriptor, size)
+    if os.fstat(descriptor).st_size != found.size:
+        os.ftruncate(descriptor, found.size)
         os.fsync(descriptor)
         sync_directory(os.path.dirname(path))
-    last = max(events[-1]["n"], events[0].get("through", 0))
-    return Journal(path, descriptor, events[0]["journal"], last, size), events
+    journal = Journal(path, descriptor, found.uuid, found.last, found.size)
+    return journal, journal.read(0)
 
 
 def recover(path: str) -> Tuple[List[Event], int]:
@@ -133,23 +138,35 @@ def recover(path: str) -> Tuple[List[Event], int]:
     return events, size
 
 
-def damaged(path: str) -> bool:
-    """Whether it does not begin as a journal does, or has whole records behind one that is not.
+class _Found(NamedTuple):
+    """A journal's uuid, its last number, and its size in bytes up to the end of the last whole record."""
+
+    uuid: str
+    last: int
+    size: int
+
+
+def _survey(path: str) -> Optional[_Found]:
+    """None where it does not begin as a journal does, or has whole records behind one that is not.
 
     A crash tears the end and nothing else. What stands behind damage was told and acted on, and must not be cut
-    off as if it had never been.
+    off as if it had never been. One record is looked at after the other: all of them may be too much at once.
     """
     with open(path, "rb") as lines:
-        first = _parse(next(lines, b""))
+        line = next(lines, b"")
+        first = _parse(line)
         if first is None or first.get("type") != "journal.begun":
-            return True
-        torn = False
+            return None
+        last, size, torn = max(first["n"], first.get("through", 0)), len(line), False
         for line in lines:
-            whole = _parse(line) is not None
-            if whole and torn:
-                return True
-            torn = torn or not whole
-    return False
+            event = _parse(line)
+            if event is not None and torn:
+                return None
+            if event is None:
+                torn = True
+                continue
+            last, size = max(last, event["n"]), size + len(line)
+    return _Found(first["journal"], last, size)
 
 
 def set_aside(path: str, why: str) -> str:

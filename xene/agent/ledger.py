@@ -6,8 +6,10 @@ before `journal.flush()`; the daemon sees to that.
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Dict, Iterable, List
 
+from xene.agent.charges import Charges
+from xene.agent.compaction import Compaction
 from xene.agent.facts import cpus
 from xene.agent.journal import Journal
 from xene.engine.admission import admit
@@ -18,13 +20,12 @@ from xene.model.events import Event
 from xene.model.workflow import ALLOW
 
 COMPACT_ABOVE = 4 * 1024 * 1024  # bytes of journal
-REMEMBERED = 10_000  # released runs of which the journal keeps that they were here
 
 
 class Ledger:
     """`runs` are those that control has not released, oldest first; `queue` those of them that want capacity."""
 
-    def __init__(self, journal: Journal, history: List[Event]) -> None:
+    def __init__(self, journal: Journal, history: Iterable[Event]) -> None:
         self.journal = journal
         self.runs: Dict[str, RunProgress] = {}
         self.queue: Dict[str, int] = {}  # id -> size
@@ -32,9 +33,13 @@ class Ledger:
         self.open: Dict[
             str, Dict[str, None]
         ] = {}  # WORKFLOW/PIPELINE -> its runs that have not ended, in order
-        self.assignments: Dict[str, str] = {}
+        self.assignments: Dict[str, str] = {}  # WORKFLOW/PIPELINE -> tag
+        self.charges = Charges()
         self.capacity = cpus()
         self.epoch = 0
+        self.heard = 0  # the last record that control is known to have stored
+        self.last_at = 0.0  # when the newest record was made
+        self._ended: Dict[str, int] = {}  # run -> the record of its end
         self._compact_at = COMPACT_ABOVE
         for event in history:
             self._fold_known(event)
@@ -62,26 +67,10 @@ class Ledger:
         """Drop what nobody needs any more, when the journal has grown."""
         if self.journal.size < self._compact_at:
             return
-        newest: Dict[str, int] = {}
-        released: List[int] = []
-        for event in self.journal.read(0):
-            newest[event["type"]] = event["n"]
-            if event["type"] == "run.released":
-                released.append(event["n"])
-        newest["run.released"] = released[-REMEMBERED] if len(released) > REMEMBERED else 0
-        self.journal.compact(lambda event: self._keeps(event, newest))
+        self.journal.flush()
+        compaction = Compaction(self.journal.read(0), self.runs, self.heard)
+        self.journal.compact(compaction.kept, {"books": self.charges.books} if self.charges.books else {})
         self._compact_at = max(COMPACT_ABOVE, 2 * self.journal.size)
-
-    def _keeps(self, event: Event, newest: Dict[str, int]) -> bool:
-        """Runs that are held, that others were released, all assignments; of the rest the newest of each type.
-
-        The very last record always stays: control knows by its number that it has heard everything.
-        """
-        if event["n"] == self.journal.last or event["type"] == "assigned":
-            return True
-        if event["type"] == "run.released":  # a control whose state was restored must not take it for unsent
-            return bool(event["n"] >= newest["run.released"])
-        return event["run"] in self.runs if "run" in event else newest[event["type"]] == event["n"]
 
     def _fold_known(self, event: Event) -> None:
         """Raises Storage for a record that this code cannot read: one of a later version, by all likelihood."""
@@ -96,19 +85,35 @@ class Ledger:
 
     def _fold(self, event: Event) -> None:
         kind = event["type"]
+        self.last_at = event["at"]
         if kind == "run.accepted":
             run = begin(event)
             self.runs[run.order.id] = run
             self._wants_capacity(run)
-        elif kind == "assigned":
+            if "fired" in event:
+                self.charges.fired(event)
+        elif "run" in event:
+            self._fold_run(kind, event)
+        elif kind == "epoch":
+            self.epoch = event["epoch"]
+        else:
+            self._fold_charges(kind, event)
+
+    def _fold_charges(self, kind: str, event: Event) -> None:
+        if kind == "assigned":
+            self.charges.assigned(event, self.assignments)
             self.assignments.update(event["set"])
             for key in event["gone"]:
                 self.assignments.pop(key, None)
             self.capacity = event["capacity"]
-        elif kind == "epoch":
-            self.epoch = event["epoch"]
-        elif "run" in event:
-            self._fold_run(kind, event)
+        elif kind in ("slots.settled", "book"):
+            self.charges.settled(event)
+        elif kind == "clock.stepped":
+            self.charges.stepped(event)
+        elif kind == "autostart":
+            self.charges.comes_back = event["how"]
+        elif kind == "journal.begun":
+            self.charges.begun(event)
 
     def _fold_run(self, kind: str, event: Event) -> None:
         name = event["run"]
@@ -123,12 +128,14 @@ class Ledger:
         elif kind == "approval.answered" and run.paused:
             self.queue = {name: run.size, **self.queue}  # it was here before those that wait
         elif kind == "run.ended":
+            self._ended[name] = event["n"]
             self._no_longer_open(run)
         elif kind == "run.retried":
             self._wants_capacity(run)
         elif kind == "run.released":
             self._no_longer_open(run)
             del self.runs[name]
+            self.heard = max(self.heard, self._ended.pop(name, 0))  # control had stored all up to its end
 
     def _wants_capacity(self, run: RunProgress) -> None:
         self.queue[run.order.id] = run.size

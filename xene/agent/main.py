@@ -1,7 +1,9 @@
 """The agent's command line, spoken by `transport/` and, in need, by people on a host.
 
 attach  --home HOME --state UUID --agent NAME   connect stdin and stdout to the daemon, started if need be
+start   --home HOME --state UUID --agent NAME   start the daemon, unless it is there; called after a reboot
 stop    --home HOME --state UUID --agent NAME   end that daemon; steps under way go on
+autostart HOW --home ...                        have `start` called after a reboot: cron, systemd, none
 version                                         print the digest of this code
 check                                           0 where this code can be started here; asked by an older daemon
 artifacts JOBFILE                               a step of the agent's own: lay artifacts, or collect them
@@ -36,6 +38,10 @@ def main(argv: Optional[List[str]] = None) -> int:
             from xene.agent.artifacts import carry_out
 
             return carry_out(words[1])
+        if verb == "autostart" and len(words) > 2:
+            from xene.agent.comeback import carry_out as arrange
+
+            return arrange(words[1], _options(words[2:]), code_directory())
         return _run(verb, _options(words[1:]))
     except XeneError as error:
         print(f"xene-agent: {error.code}: {error.message}", file=sys.stderr)
@@ -59,6 +65,10 @@ def _run(verb: str, options: Dict[str, str]) -> int:
         from xene.agent.attach import attach
 
         return attach(home, _daemon_argv(options))
+    if verb == "start":
+        from xene.agent.attach import start
+
+        return start(home, _daemon_argv(options))
     if verb == "stop":
         from xene.agent.attach import stop
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Set
 
+from xene.agent.accepting import Accepting
+from xene.agent.assigning import batches, charge_of
 from xene.agent.client import Client
 from xene.agent.facts import cpus
 from xene.agent.fetch import Fetch
@@ -14,18 +16,24 @@ from xene.agent.ledger import Ledger
 from xene.agent.work import Work
 from xene.engine.again import to_repeat
 from xene.engine.clock import Clock
-from xene.engine.progress import RunProgress, begin
+from xene.engine.progress import RunProgress
 from xene.model import events, phases
+from xene.model.agent import NO_AUTOSTART
 from xene.model.events import Event
-from xene.model.ids import is_run_id, pipeline_key
-from xene.model.workflow import REPLACE
+from xene.model.ids import is_run_id
 from xene.wire import messages
+
+if TYPE_CHECKING:
+    from xene.agent.duties import Duties
 
 ANSWER_MOST = 1000  # characters of what is said with an approval
 
 
 class Requests:
-    """`record` puts an event into the ledger; the daemon makes it durable and then acts."""
+    """`record` puts an event into the ledger; the daemon makes it durable and then acts.
+
+    `duties(wanted)` gives what keeps triggers and leases; None where this agent has none, unless they are wanted.
+    """
 
     def __init__(
         self,
@@ -34,12 +42,16 @@ class Requests:
         record: Callable[[Event], None],
         clock: Callable[[], Clock],
         incoming: Incoming,
+        accepting: Accepting,
+        duties: Callable[[bool], Optional[Duties]],
     ) -> None:
         self._ledger, self._work, self._record, self._clock = ledger, work, record, clock
-        self._incoming = incoming
+        self._incoming, self._accepting, self._duties = incoming, accepting, duties
         incoming.tidy(needed(ledger))
         self._answers: Mapping[str, Callable[[Client, Dict[str, Any]], None]] = {
+            "entrust": self._entrust,
             "assign": self._assign,
+            "granted": self._granted,
             "start": self._start,
             "cancel": self._cancel,
             "answer": self._answer,
@@ -89,46 +101,41 @@ class Requests:
             self._record(events.epoch_seen(time.time(), epoch))
         return True
 
-    def _assign(self, _: Client, message: Dict[str, Any]) -> None:
-        wanted: Dict[str, str] = {str(key): str(revision) for key, revision in message["all"].items()}
+    def _entrust(self, client: Client, message: Dict[str, Any]) -> None:
+        duties = self._duties(True)
+        for complaint in duties.entrust(message["charges"], message["zones"]) if duties else ():
+            client.send(messages.failed(None, complaint))
+
+    def _granted(self, _: Client, message: Dict[str, Any]) -> None:
+        duties = self._duties(False)
+        if duties is not None:
+            duties.granted(str(message["boot"]), float(message["up"]))
+
+    def _assign(self, client: Client, message: Dict[str, Any]) -> None:
+        wanted: Dict[str, str] = {str(key): str(tag) for key, tag in message["all"].items()}
         held = self._ledger.assignments
         asked = set(
             message.get("unconfirmed") or ()
         )  # a control that lost what it knew wants to hear it again
-        new = {key: revision for key, revision in wanted.items() if held.get(key) != revision or key in asked}
+        new = {key: tag for key, tag in wanted.items() if held.get(key) != tag or key in asked}
         gone = [key for key in held if key not in wanted]
-        capacity = message["capacity"] or cpus()
-        if new or gone or int(capacity) != self._ledger.capacity:
-            self._record(events.assigned(time.time(), new, gone, int(capacity)))
+        capacity = int(message["capacity"] or cpus())
+        duties = self._duties(any(map(charge_of, new.values())))
+        if duties is not None:
+            how = str(message.get("autostart") or NO_AUTOSTART)
+            for complaint in duties.assign(new, gone, capacity, how):
+                client.send(messages.failed(None, complaint))
+        elif new or gone or capacity != self._ledger.capacity:
+            for event in batches(time.time(), new, gone, capacity):
+                self._record(event)
 
     def _start(self, _: Client, message: Dict[str, Any]) -> None:
         order = message["order"]
         run = order["id"]
         if not is_run_id(run):
             raise ValueError(f"{run!r} is no run id")
-        if run in self._ledger.runs:
-            return
-        accepted = events.run_accepted(time.time(), run, order)
-        begin(accepted)  # what cannot be read must not enter the journal
-        size = order["spec"].get("size", 1)
-        if not isinstance(size, int) or size < 0:
-            raise ValueError(f"{size!r} is no size")
-        self._replace_others(order)
-        self._record(accepted)
-        self._incoming.taken(run)
-        if message.get("secrets"):
-            self._work.unlock(self._ledger.runs[run], _texts(message["secrets"]))
-        self._work.hold(self._ledger.runs[run])
-        self._work.touch(run)
-
-    def _replace_others(self, order: Mapping[str, Any]) -> None:
-        """With the policy Replace every run of the pipeline that has not ended is cancelled."""
-        if order["spec"]["pipeline"].get("concurrencyPolicy") != REPLACE:
-            return
-        for name in list(self._ledger.open.get(pipeline_key(order["workflow"], order["pipeline"]), ())):
-            if self._ledger.runs[name].cancel_asked is None:
-                self._record(events.cancel_asked(time.time(), name, False, phases.REPLACED))
-                self._work.cancel(name)
+        secrets = _texts(message.get("secrets") or {})
+        self._accepting.accept(events.run_accepted(time.time(), run, order), secrets)
 
     def _answer(self, client: Client, message: Dict[str, Any]) -> None:
         """Somebody approved a task, or rejected it. One that waits for no answer is told apart by its events."""

@@ -31,6 +31,7 @@ from xene.engine.timers import next_due
 from xene.model import events, phases
 from xene.model.events import Event
 
+NO_LEASE = "it may not start here before control has renewed this agent's lease"
 TOLD_PAUSE = 0.02  # seconds until it is looked again whether the maskers of a run have ended
 
 
@@ -50,8 +51,11 @@ class Work:
         code: str,
         vault: Vault,
     ) -> None:
-        self._home, self._ledger, self._record, self._clock = home, ledger, record, clock
+        self._home, self._ledger, self._record, self.clock = home, ledger, record, clock
         self._trash = trash
+        self.may_start: Callable[[str], bool] = lambda _: (
+            True
+        )  # whether a pipeline has the lease that it wants
         self._touched: Dict[str, None] = {}
         self._directories: Dict[str, RunDirectory] = {}
         self._spares = Spares(os.path.join(home.path, "spare"))
@@ -109,11 +113,11 @@ class Work:
         for name in self._ledger.admissible() if self._ledger.queue else ():
             paused = self._ledger.runs[name].paused
             begin = events.run_resumed if paused else events.run_started
-            self._record(begin(self._clock(), name))
+            self._record(begin(self.clock(), name))
             self.touch(name)
 
     def _decide_run(self, run: RunProgress) -> None:
-        now = self._clock()
+        now = self.clock()
         while True:
             found = advance(run, now)
             if not found:
@@ -151,7 +155,7 @@ class Work:
 
     def tick(self) -> None:
         """Timeouts, stops and sweeps that are due."""
-        now = self._clock().up
+        now = self.clock().up
         self._attempts.tick(now)
         for name in [name for name, at in self._due.items() if now >= at]:
             del self._due[name]
@@ -165,7 +169,7 @@ class Work:
 
     def exited(self, pid: int, status: int) -> None:
         """A child of the daemon was reaped."""
-        if not self._ends.exited(pid, status, self._clock().up):
+        if not self._ends.exited(pid, status, self.clock().up):
             self.steps.exited(pid, status)
 
     # -- ends
@@ -190,13 +194,20 @@ class Work:
         open_runs = self.open_runs()
         for run in open_runs:
             if not run.cancel_asked:
-                self._record(events.cancel_asked(self._clock().at, run.order.id, False))
+                self._record(events.cancel_asked(self.clock().at, run.order.id, False))
                 self.cancel(run.order.id)
         return bool(open_runs)
 
+    def kill_unleased(self) -> None:
+        """Kill what runs without its lease though the journal cannot be written: another agent may start it."""
+        for run in self.open_runs():
+            if run.kill_asked and run.cancel_asked == phases.LEASE_ENDED:
+                for task in list(run.running.values()):
+                    self._attempts.stop(run, task)
+
     def _hasten(self, run: RunProgress) -> None:
         if run.kill_asked:
-            now = self._clock().up
+            now = self.clock().up
             self._attempts.hasten(run.order.id, now)
             self._ends.hasten(run.order.id, now)
 
@@ -210,7 +221,7 @@ class Work:
             return None
         if name not in self._recovered and self._knows_all_children():
             return self._end(run)
-        place, now = self.directory(name).path, self._clock().up
+        place, now = self.directory(name).path, self.clock().up
         return self._ends.begin(name, place, run.kill_asked, now, lambda: self._end(run), client_env(run))
 
     def _knows_all_children(self) -> bool:
@@ -224,13 +235,13 @@ class Work:
     def _end(self, run: RunProgress) -> None:
         """Record the end, once all that the steps said is in the logs."""
         if not self.secrecy.is_told(run, self._logs(run)):
-            self._due[run.order.id] = self._clock().up + TOLD_PAUSE
+            self._due[run.order.id] = self.clock().up + TOLD_PAUSE
             return
         if run.pipeline.secrets:
             discard(self.directory(run.order.id), run.by_seq)
         self.secrecy.vault.forget(run.order.id)
         self._recovered.pop(run.order.id, None)
-        self._record(ending(run, self._clock()))
+        self._record(ending(run, self.clock()))
         self.touch(run.order.id)
 
     def _logs(self, run: RunProgress) -> List[str]:
@@ -243,17 +254,29 @@ class Work:
         ]
 
     def hold(self, run: RunProgress) -> None:
-        """Record that a run waits for secrets that are not here, if it does."""
-        if not run.ended and run.held is None and self.secrecy.lacks(run):
-            self._record(events.run_held(self._clock().at, run.order.id, phases.SECRET_UNAVAILABLE, LOST))
+        """Record that a run waits for secrets that are not here, or for a lease to start under, if it does."""
+        if run.ended or run.held is not None:
+            return
+        if self.secrecy.lacks(run):
+            self._record(events.run_held(self.clock().at, run.order.id, phases.SECRET_UNAVAILABLE, LOST))
+        elif run.started_at is None and not self.may_start(run.key):
+            self._record(events.run_held(self.clock().at, run.order.id, phases.WAITING_FOR_LEASE, NO_LEASE))
 
     def unlock(self, run: RunProgress, values: Mapping[str, str]) -> None:
         """The secrets of a run are here."""
         self.secrecy.keep(run.order.id, values)
-        if run.held is not None and not self.secrecy.lacks(run):
-            self._record(events.run_freed(self._clock().at, run.order.id))
+        if not self.secrecy.lacks(run) and self.free(run, phases.SECRET_UNAVAILABLE):
             self._attempts.unlocked(run.order.id)
         self.touch(run.order.id)
+
+    def free(self, run: RunProgress, reason: str) -> bool:
+        """Record that a run is no longer held for `reason`, if it was; it may be for another one."""
+        if run.held is None or run.held[0] != reason:
+            return False
+        self._record(events.run_freed(self.clock().at, run.order.id))
+        self.hold(run)
+        self.touch(run.order.id)
+        return True
 
     # -- removal
 
@@ -290,7 +313,7 @@ class Work:
     def _clear_stray(self, name: str) -> None:
         """A run that is on no record: released, or of a journal that is no more. Nothing of it may go on."""
         path = self._home.run(name)
-        self._ends.begin(name, path, False, self._clock().up, lambda: self._trash.take(path))
+        self._ends.begin(name, path, False, self.clock().up, lambda: self._trash.take(path))
 
     def abandon(self) -> None:
         """The home is gone: nobody could ever find these steps again. Blocks until they are killed, or 5 s."""

@@ -136,6 +136,12 @@ def outcome(done: Applied) -> dict[str, Any]:
 
 def tell(call: Call, done: Applied, wait: bool) -> int:
     """What is still missing: warnings, or exit 5."""
+    if done.stopping:
+        shown = ", ".join(done.stopping[:SHOWN]) + (" ..." if len(done.stopping) > SHOWN else "")
+        call.warn(
+            f"no controller is at work, and with control away for longer than lostAfter {shown} will stop"
+            " (onLost: replace); 'xene reconcile', run more often than that, renews the leases"
+        )
     for row in done.unscheduled[:SHOWN]:
         why = f"{row['reason']}: {row['message']}" if row["message"] else row["reason"] or ""
         call.warn(f"{row['workflow']}/{row['name']} is not scheduled: {shortened(why, ROOM)}")

@@ -84,7 +84,12 @@ def _load(row: Row, _: float) -> str:
 
 
 def _agent_phase(row: Row, _: float) -> str:
-    return f"{row['phase']},Cordoned" if row["cordoned"] else str(row["phase"])
+    words = [str(row["phase"]), *(["Drained"] if row["drained"] else ["Cordoned"] if row["cordoned"] else [])]
+    return ",".join(words)
+
+
+def _pipeline_phase(row: Row, _: float) -> str:
+    return f"{row['phase']},Suspended" if row["suspended"] else str(row["phase"])
 
 
 def _fact(key: str) -> Callable[[Row, float], Any]:
@@ -112,7 +117,7 @@ PIPELINES = Kind(
     lambda row: f"{row['workflow']}/{row['name']}",
     (
         Column("NAME", lambda row, _: f"{row['workflow']}/{row['name']}"),
-        Column("PHASE", _of("phase")),
+        Column("PHASE", _pipeline_phase),
         Column("AGENT", _of("agent")),
         Column("EXECUTION", _of("execution")),
         Column("REASON", _of("reason")),

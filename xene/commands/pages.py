@@ -173,6 +173,7 @@ def agent(row: Row, now: float, color: bool) -> str:
             ("Reason", row["reason"]),
             ("Message", row["message"]),
             ("Cordoned", "yes" if row["cordoned"] else "no"),
+            *([("Drained", "yes")] if row["drained"] else []),
             ("Capacity", f"{row['capacityUsed'] or 0} used of {row['capacity'] or 'unknown'}"),
             ("Labels", row["labels"]),
             ("Version", row["version"]),

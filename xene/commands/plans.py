@@ -13,6 +13,7 @@ from xene.model.trigger import UTC
 from xene.model.units import rfc3339
 from xene.plan import diff, explain
 from xene.plan.fields import lines
+from xene.plan.overrides import line as told
 from xene.plan.placement import Decision
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def text(seen: Preview, color: bool, verbose: bool = False) -> str:
         names = ", ".join(seen.unheard[:SHOWN]) + (" ..." if len(seen.unheard) > SHOWN else "")
         out.append(paint(f"  not heard yet, so this may come otherwise: {names}", DIM, color))
     out += _fires(seen.next_fires, color, verbose)
+    if seen.overrides:
+        out += ["", paint("Overrides, which stay", BOLD, color)]
+        out += [f"  {printable(told(word))}" for word in seen.overrides]
     if seen.keeping:
         keep = "keeps the revision it" if len(seen.keeping) == 1 else "keep the revision they"
         out += ["", f"{plural(len(seen.keeping), 'run')} under way {keep} started with:"]
@@ -164,6 +168,7 @@ def as_json(seen: Preview) -> dict[str, Any]:
         "pipelines": [_placing_json(placing) for placing in placings(seen)],
         "nextFires": [_fire_json(fire) for fire in seen.next_fires],
         "runsKeepingRevision": list(seen.keeping),
+        "overrides": [word._asdict() for word in seen.overrides],
     }
 
 

@@ -36,6 +36,11 @@ def table() -> Table:
         "schedule": Verb(see, "List the instants ahead of cron triggers", "schedule", plain),
         "graph": Verb(see, "Draw a workflow: its pipelines, their tasks, how far they are", "graph"),
         "timeline": Verb(see, "Draw a run over time: tasks and attempts", "timeline", plain),
+        "suspend": Verb(run, "Keep triggers from starting a workflow or pipeline", "suspend", acted),
+        "resume": Verb(run, "Let triggers start it again; what passed stays skipped", "resume", acted),
+        "cordon": Verb(agents, "Place nothing new on an agent", "cordon", acted),
+        "uncordon": Verb(agents, "Let an agent take new pipelines again", "uncordon", acted),
+        "drain": Verb(agents, "Move an agent's pipelines elsewhere, wait for its runs", "drain", acted),
         "agent": Branch(
             agents,
             "Trust or remove an agent",

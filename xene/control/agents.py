@@ -14,8 +14,9 @@ from xene.control.sessions import Open, open_channel
 from xene.control.told import Told
 from xene.control.world import World, run_view
 from xene.errors import NotFound, Unreachable
+from xene.model import phases
 from xene.plan import recovery
-from xene.store import agents, db, events, objects, runs
+from xene.store import agents, db, events, objects, runs, slots
 from xene.store.db import State
 
 
@@ -82,6 +83,9 @@ def _write_off(conn: sqlite3.Connection, name: str) -> tuple[str, ...]:
     now = time.time()
     loss = recovery.on_removal(name, [run_view(row) for row in runs.unsettled(conn, name)])
     end_lost(conn, now, loss)
+    slots.give_up(
+        conn, now, name, phases.AGENT_GONE, f"agent {name} was removed as lost, and may have fired it"
+    )
     agents.drop(conn, name)
     events.note(conn, now, "Agent", name, "Lost", "it was removed as lost")
     return tuple(each.run for each in loss.runs)

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
-from xene.control import calendar, future
+from xene.control import calendar, future, lock
 from xene.control.drive import drive
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
@@ -19,9 +19,11 @@ from xene.control.told import Told
 from xene.errors import Conflict, InvalidManifest
 from xene.manifest.repository import Entry, Repository
 from xene.model import phases
+from xene.model.workflow import REPLACE
 from xene.plan import guards, next_fires
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan, Thing, diff
 from xene.plan.next_fires import NextFire
+from xene.plan.overrides import Override
 from xene.plan.placement import Decision
 from xene.store import agents, db, events, objects, views
 from xene.store.db import State
@@ -44,7 +46,8 @@ class Options:
 class Preview:
     """What an apply would do. `decisions` and `was` by `WORKFLOW/PIPELINE`; `keeping` are ids of runs under way.
 
-    `unheard` are agents that never answered: what they are, and so what goes there, is a guess.
+    `unheard` are agents that never answered: what they are, and so what goes there, is a guess. `overrides` are
+    what people said on top of these objects; it stays.
     """
 
     source: str
@@ -54,15 +57,20 @@ class Preview:
     keeping: Sequence[str]
     unheard: Sequence[str] = ()
     next_fires: Sequence[NextFire] = ()  # those that change
+    overrides: Sequence[Override] = ()
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What was done. `untold` are agents that could not be told, with why; `unscheduled` pipelines as JSON."""
+    """What was done. `untold` are agents that could not be told, with why; `unscheduled` pipelines as JSON.
+
+    `stopping` are pipelines of these manifests that want a lease, where nobody is at work who renews it.
+    """
 
     plan: Plan
     untold: Mapping[str, str] = field(default_factory=dict)
     unscheduled: Sequence[Mapping[str, Any]] = ()
+    stopping: Sequence[str] = ()
 
 
 def known(place: Place) -> set[tuple[str, str]]:
@@ -95,6 +103,7 @@ def preview(place: Place, repository: Repository, options: Options) -> Preview:
             keeping=after.keeping(),
             unheard=after.unheard,
             next_fires=next_fires.changes(old, new, calendar.zones_of([*old, *new]), time.time()),
+            overrides=after.overrides(),
         )
 
 
@@ -116,14 +125,27 @@ def apply(
             plan = make_plan(state, repository, options)
         agreed = _judge(plan, options, ask)
         if not plan.differs and _is_settled(state):
-            return Applied(plan, {}, _unscheduled(state))
+            return Applied(plan, {}, _unscheduled(state), _stopping(place, repository))
+    stopping = _stopping(place, repository)
     with db.open_state(place.state) as state:
         if plan.differs:
             plan = _write(state, repository, options, agreed)
     wish = Told()
     drive(place, wish, open=open)
     with db.open_for_reading(place.state) as state:
-        return Applied(plan, wish.untold, _unscheduled(state))
+        return Applied(plan, wish.untold, _unscheduled(state), stopping)
+
+
+def _stopping(place: Place, repository: Repository) -> list[str]:
+    """Asked before this process is itself at work: an apply is over long before the lease is."""
+    found = [
+        f"{entry.name}/{pipeline}"
+        for entry in repository.entries
+        if entry.kind == objects.WORKFLOW and '"replace"' in entry.text
+        for pipeline, body in json.loads(entry.text)["spec"]["pipelines"].items()
+        if body.get("placement", {}).get("onLost") == REPLACE
+    ]
+    return found if found and lock.holder(place.state) is None else []
 
 
 def _refuse_problems(repository: Repository) -> None:

@@ -92,9 +92,10 @@ def _reach(control: Control, wish: Wish, wide: bool) -> list[str]:
 
 
 def pending(world: World) -> list[str]:
-    """All agents that have something to be told or to report, were never tried, or are to go."""
+    """All agents that have something to be told or to report, were never tried, want a lease, or are to go."""
     fresh = [row.name for row in world.rows.values() if row.tried_at is None or row.leaving]
-    return [*dispatch.open_work(world.agents, world.assigned, world.held, world.runs), *fresh]
+    open_work = dispatch.open_work(world.agents, world.assigned, world.held, world.runs)
+    return [*open_work, *fresh, *world.leased]
 
 
 def needed(world: World, ids: Iterable[str]) -> list[str]:

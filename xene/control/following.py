@@ -9,6 +9,7 @@ import os
 import sqlite3
 from typing import Mapping
 
+from xene.control import spreading
 from xene.control.supplies import artifacts_for, wanted_names
 from xene.errors import Conflict, NotFound
 from xene.model import ids, phases
@@ -28,10 +29,13 @@ _FORBIDDEN = "ConcurrencyForbidden"
 def follow(conn: sqlite3.Connection, now: float) -> bool:
     """Start what can start now, and give up what never will. True if anything was decided."""
     decided = False
+    for fire in fires.unspread(conn):
+        spreading.spread(conn, now, fire)
+        decided = True
     outcomes: dict[str, Mapping[str, str | None]] = {}
     for follower in fires.waiting(conn):
         if follower.fire not in outcomes:
-            outcomes[follower.fire] = _outcomes(conn, follower.fire)
+            outcomes[follower.fire] = _outcomes(conn, follower)
         verdict = judge(pipeline_connectors_from_json(follower.needs), outcomes[follower.fire])
         if _carry_out(conn, now, follower, verdict):
             decided = True
@@ -39,12 +43,13 @@ def follow(conn: sqlite3.Connection, now: float) -> bool:
     return decided
 
 
-def _outcomes(conn: sqlite3.Connection, fire: str) -> dict[str, str | None]:
-    """By pipeline. A run that waits to be tried again has not ended."""
-    return {
+def _outcomes(conn: sqlite3.Connection, follower: Follower) -> dict[str, str | None]:
+    """By pipeline of its fire. A run that waits to be tried again has not ended."""
+    found = {
         each.pipeline: each.outcome or outcome_of(each.phase, each.reason, each.ended)
-        for each in fires.members(conn, fire)
+        for each in fires.members(conn, follower.fire)
     }
+    return {**spreading.absent(conn, follower.fire, found), **found}
 
 
 def _carry_out(conn: sqlite3.Connection, now: float, follower: Follower, verdict: Verdict) -> bool:
@@ -107,6 +112,7 @@ def _create_run(conn: sqlite3.Connection, now: float, follower: Follower, agent:
         trigger=PIPELINE,
         params=follower.params,
         artifacts=laid,
+        slot=fires.read(conn, follower.fire).slot,
     )
     fires.followed(conn, follower.fire, follower.pipeline)
     wishes.make_room(conn, now, follower.workflow, follower.pipeline, run, runs.policy_of(spec))

@@ -10,6 +10,7 @@ from xene.control import placing
 from xene.manifest.repository import Repository
 from xene.model import codec
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan
+from xene.plan.overrides import Override
 from xene.plan.placement import Candidate, Decision, Wanted, place
 from xene.store import agents, objects, overrides, pipelines, runs
 from xene.store.db import State
@@ -26,6 +27,7 @@ class After:
             for entry in repository.entries
             if touched.get((entry.kind, entry.name)) in (CREATED, CHANGED)
         }
+        self._touched = set(touched)
         self._removed = {key for key, action in touched.items() if action == REMOVED}
         self._rows = pipelines.every(state.conn)
         self.was: dict[str, str | None] = {f"{row.workflow}/{row.name}": row.agent for row in self._rows}
@@ -73,6 +75,24 @@ class After:
                     self._revisions[key_] = codec.digest(codec.executable_spec(data, name))
                     where = placing.parse(codec.canonical(body.get("placement", {})))
                     yield Wanted(workflow, name, where, self.was.get(key_))
+
+    def overrides(self) -> list[Override]:
+        """What was said on top of the objects that the plan leaves, beside what their manifests say then."""
+        found = []
+        for word in overrides.every(self._conn):
+            kind, name = word.kind, word.name
+            if kind == overrides.PIPELINE:
+                kind, name = objects.WORKFLOW, name.partition("/")[0]
+            if (kind, name) in self._touched and (kind, name) not in self._removed:
+                said = None if word.field == overrides.DRAINED else self._says(kind, name)
+                found.append(Override(word.kind, word.name, word.field, word.value, said))
+        return found
+
+    def _says(self, kind: str, name: str) -> bool:
+        """What the manifest of a workflow or agent will say of suspend, or cordon."""
+        entry = self._entries.get((kind, name))
+        data = objects.read(self._conn, kind, name) if entry is None else json.loads(entry.text)
+        return bool((data or {"spec": {}})["spec"].get("suspend" if kind == objects.WORKFLOW else "cordon"))
 
     def keeping(self) -> list[str]:
         """Runs under way whose pipeline gets another revision, or goes: they keep what they have."""

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Mapping, Union
 
+from xene.control import leasing
 from xene.control.archive import Archive
 from xene.control.fetching import Fetching
 from xene.control.sessions import Sessions
@@ -17,14 +18,16 @@ from xene.control.stowing import Stowing
 from xene.control.world import run_view
 from xene.model import phases
 from xene.plan import recovery
-from xene.store import agents, runs
+from xene.store import agents, runs, slots, triggers
 from xene.store.db import State
 from xene.store.record import record
 from xene.transport.session import Down, Got, Item, Up, reason_of
 
 QUIET = 30.0  # seconds that an agent may take for the next piece of what its hello promised
 SULK = 10.0  # seconds until an agent that refused is tried again
-_DECIDING = frozenset({"assigned", "run.ended", "run.released"})  # events from which a pass may decide more
+_DECIDING = frozenset(
+    {"assigned", "run.ended", "run.released", "slots.settled"}
+)  # events from which a pass may decide more
 STALE = "StaleEpoch"
 _TAKE_OVER = (
     "this state was restored from a copy, or another one took over: `xene reconcile --take-over` if it is this one"
@@ -111,6 +114,8 @@ def _store(
         _events(conn, now, sessions, item, news)
     elif item.message.get("type") == "refused":
         _refused(conn, now, sessions, item, news)
+    elif item.message.get("type") == "lease":
+        sessions.link(item.agent).asked = leasing.ask_of(item.message)
 
 
 def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, news: News) -> None:
@@ -120,7 +125,7 @@ def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, n
     if before is None:
         return
     if not agents.is_hello(hello):
-        _unusable(conn, now, sessions, name, "Garbled", "its hello makes no sense")
+        unusable(conn, now, sessions, name, "Garbled", "its hello makes no sense")
         news.dirty = True
         return
     last = hello.get("last")
@@ -133,6 +138,8 @@ def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, n
         views = [run_view(row) for row in runs.unsettled(conn, name)]
         end_lost(conn, now, recovery.on_hello(name, str(hello["journal"]), views))
     if agents.heard(conn, now, name, hello):
+        message = f"the home of agent {name} was wiped or restored: what it had fired is not known"
+        slots.give_up(conn, now, name, phases.AGENT_LOST, message)
         agents.forget_holdings(conn, name)
     runs.back_in_sight(conn, now, name)
     sessions.went_up(name, last)
@@ -151,6 +158,7 @@ def _home_restored(conn: sqlite3.Connection, now: float, sessions: Sessions, nam
     views = [run_view(row) for row in runs.unsettled(conn, name)]
     end_lost(conn, now, recovery.on_rewind(name, views))
     agents.rewound(conn, now, name)
+    triggers.raised(conn, triggers.held_by(conn, name), now)  # what it has forgotten it would fire again
     sessions.drop(name)
 
 
@@ -190,7 +198,7 @@ def _refused(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Got
     """An agent obeys a newer controller, or did not understand: it is not ours to use."""
     reason = reason_of(item.message)
     words = _with_remedy(reason, str(item.message.get("message")))
-    _unusable(conn, now, sessions, item.agent, reason, words)
+    unusable(conn, now, sessions, item.agent, reason, words)
     news.dirty = news.unplaced = True
 
 
@@ -198,7 +206,7 @@ def _with_remedy(reason: str, message: str) -> str:
     return f"{message}; {_TAKE_OVER}" if reason == STALE else message
 
 
-def _unusable(
+def unusable(
     conn: sqlite3.Connection, now: float, sessions: Sessions, name: str, reason: str, message: str
 ) -> None:
     """Let an agent be for a while that answers, but not as it must."""
@@ -244,5 +252,5 @@ def give_up(state: State, sessions: Sessions) -> bool:
         link = sessions.links[name]
         words = f"it has {link.last} records, and sends none after {link.cursor[1]}"
         with state.transaction() as conn:
-            _unusable(conn, time.time(), sessions, name, "Garbled", words)
+            unusable(conn, time.time(), sessions, name, "Garbled", words)
     return bool(stuck)

@@ -11,8 +11,9 @@ import queue
 import time
 from typing import Any, Callable, Iterable, Mapping
 
-from xene.control import carrying, following, hearing, placing, telling, world
+from xene.control import carrying, charging, following, hearing, leasing, placing, telling, world
 from xene.control import safe as safes
+from xene.control.accounting import Accounting
 from xene.control.archive import Archive, Packed
 from xene.control.fetching import Fetching, Settled
 from xene.control.place import Place
@@ -23,6 +24,7 @@ from xene.control.world import World
 from xene.errors import Storage
 from xene.model import phases
 from xene.plan import dispatch
+from xene.plan.leases import Clock
 from xene.store import agents, pipelines
 from xene.store.agents import Agent
 from xene.store.db import State
@@ -35,7 +37,14 @@ PASSES = 5  # what one pass ends or forgets may let the next one decide more
 class Control:
     """The connections, the inbox and the archive of whoever holds the lock. `heard` is asked for log pieces."""
 
-    def __init__(self, place: Place, state: State, *, open: Open = open_channel) -> None:
+    def __init__(
+        self,
+        place: Place,
+        state: State,
+        *,
+        open: Open = open_channel,
+        clock: Callable[[], Clock] = leasing.read_clock,
+    ) -> None:
         self.place, self.state = place, state
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.sessions = Sessions(place, state.uuid, state.epoch, self.inbox, open=open)
@@ -43,10 +52,14 @@ class Control:
         self.fetching = Fetching(place.artifacts(state.uuid), self.inbox, self.sessions)
         self.stowing = Stowing(place.artifacts(state.uuid), self.sessions)
         self.listener = Listener(state.path, self.inbox)
+        self.accounting = Accounting()
         self.world: World | None = None
         self.nudged = False
         self.dirty, self.unplaced = True, pipelines.want_placing(state.conn)
         self.on_log: Callable[[str, Mapping[str, Any], bytes], None] = lambda *_: None
+        self._clock, self._over = clock, frozenset[tuple[str, str]]()
+        self._lease_due: float | None = None  # the reading of the clock at which a lease may end
+        charging.refresh_zones(state)
         self._began = time.monotonic()
         self._version = state.data_version()
 
@@ -109,16 +122,24 @@ class Control:
         for _ in range(PASSES):
             if not self._pass_once():
                 break
+        else:
+            self.dirty = True
         assert self.world is not None
         return self.world
 
     def _pass_once(self) -> bool:
         now = time.time()
+        with self.state.transaction() as conn:
+            over = self._look_at_leases(conn, now)
+            if self.unplaced:
+                self._place(conn, now, over)
+            charging.reckon(conn, now)
         with self.state.snapshot() as conn:
             safe = safes.look(self.place.home, conn, self.sessions.links)
         with self.state.transaction() as conn:
-            if self.unplaced:
-                self._place(conn, now)
+            if charging.is_due(conn):  # somebody wrote meanwhile: what was looked up may not be what is needed
+                return True
+            more = self.accounting.account(conn, now)
             followed = following.follow(conn, now)
             seen = world.read(conn, self.sessions.links, safe)
             decisions = dispatch.decide(seen.agents, seen.assigned, seen.held, seen.runs, seen.answers)
@@ -129,15 +150,26 @@ class Control:
         for run, why in telling.orphans(seen):
             self.archive.settle(run, why)
             self.fetching.settle(run, why)
-        return bool(followed or decisions.end or decisions.forget or decisions.void_holdings or gone)
+        return bool(more or followed or decisions.end or decisions.forget or decisions.void_holdings or gone)
 
-    def _place(self, conn: Any, now: float) -> None:
+    def _look_at_leases(self, conn: Any, now: float) -> Mapping[tuple[str, str], float]:
+        """The holdings whose lease has ended; a new one wants placement. An agent that hangs is let be."""
+        outlook = leasing.find_over(conn, self.sessions, self._clock())
+        self._lease_due = outlook.next
+        self.unplaced = self.unplaced or not self._over.issuperset(outlook.over)
+        self._over = frozenset(outlook.over)
+        for name in leasing.hanging(self.sessions, outlook.over):
+            words = "it is connected, and has long not asked for its lease: it is stopped, or hangs"
+            hearing.unusable(conn, now, self.sessions, name, leasing.SILENT, words)
+        return outlook.over
+
+    def _place(self, conn: Any, now: float, over: Mapping[tuple[str, str], float]) -> None:
         """Placement waits until agents that were never tried have been: else the first to answer gets it all."""
         known = agents.every(conn)
         untried = [row for row in known if row.tried_at is None and not row.leaving]
         if untried and time.monotonic() - self._began < FIRST_CONTACT:
             return
-        placing.schedule(conn, now, known, agents.holdings(conn))
+        placing.schedule(conn, now, known, agents.holdings(conn), over)
         self.unplaced = False
 
     # -- news
@@ -160,8 +192,16 @@ class Control:
             self.world = None if news.rewound else self.world
         self.dirty = hearing.catch_up(self.sessions) or self.dirty or self._placement_is_due()
         self.dirty = hearing.give_up(self.state, self.sessions) or self.dirty
+        self._renew_leases()
         self._look_at_stowing()
         return bool(items)
+
+    def _renew_leases(self) -> None:
+        """Grant what was asked for; and look again when one may have ended."""
+        clock = self._clock()
+        granted = leasing.grant(self.state, self.sessions, clock)
+        is_due = self._lease_due is not None and clock.up >= self._lease_due
+        self.dirty = self.dirty or bool(granted and self._lease_due is not None) or is_due
 
     def _look_at_stowing(self) -> None:
         """Runs whose artifacts have arrived may start; those that cannot have theirs say why."""

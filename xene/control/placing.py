@@ -6,13 +6,14 @@ import json
 import sqlite3
 from collections import defaultdict
 from functools import lru_cache
-from typing import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Collection, Iterable, Mapping, Sequence
 
 from xene.model import phases
 from xene.model.codec import placement_from_json
 from xene.model.workflow import Placement
 from xene.plan.placement import Candidate, Decision, Wanted, place
-from xene.store import agents, pipelines, runs
+from xene.store import agents, leases, pipelines, runs
 from xene.store.agents import Agent
 
 
@@ -44,19 +45,37 @@ def _why(agent: Agent) -> str:
     return f"{agent.phase}, {agent.reason}" if agent.reason else agent.phase
 
 
-def wanted(row: pipelines.Row) -> Wanted:
-    """A stored pipeline as placement sees it."""
-    return Wanted(row.workflow, row.name, parse(row.placement), row.agent)
+def wanted(row: pipelines.Row, barred: Mapping[str, frozenset[str]] = MappingProxyType({})) -> Wanted:
+    """A stored pipeline as placement sees it; `barred` by its key."""
+    lost = barred.get(f"{row.workflow}/{row.name}", frozenset())
+    return Wanted(row.workflow, row.name, parse(row.placement), row.agent, lost)
 
 
 def schedule(
-    conn: sqlite3.Connection, now: float, known: Sequence[Agent], held: Iterable[agents.Holding]
+    conn: sqlite3.Connection,
+    now: float,
+    known: Sequence[Agent],
+    held: Iterable[agents.Holding],
+    over: Mapping[tuple[str, str], float],
 ) -> None:
-    """Place all pipelines and store what changed. Runs that were never sent go with their pipeline."""
+    """Place all pipelines and store what changed. Runs that were never sent go with their pipeline.
+
+    `over` are (key, agent) whose lease has ended (`plan.leases`): where another agent gets the pipeline, that one
+    is fenced.
+    """
     rows = pipelines.every(conn)
     pipelines.mark_placed(conn)
-    decisions = place((wanted(row) for row in rows), candidates(known))
-    holders = _holders(held)
+    barred = _barred([*over, *leases.fenced(conn)])
+    decisions = place((wanted(row, barred) for row in rows), candidates(known))
+    fenced = {
+        (key, agent): at
+        for (key, agent), at in over.items()
+        if key in decisions and decisions[key].agent not in (None, agent)
+    }
+    for (key, agent), at in fenced.items():
+        leases.fence(conn, now, key, agent, at)
+        runs.lost_sight(conn, now, agent)
+    holders = _holders(held, fenced)
     changed = []
     for row in rows:
         new = _placed(row, decisions[f"{row.workflow}/{row.name}"], holders)
@@ -68,9 +87,25 @@ def schedule(
         pipelines.put(conn, now, changed)
 
 
-def _holders(held: Iterable[agents.Holding]) -> Mapping[tuple[str, str], list[str]]:
+def _barred(lost: Iterable[tuple[str, str]]) -> Mapping[str, frozenset[str]]:
+    """By pipeline, the agents that have lost it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for key, agent in lost:
+        found[key].add(agent)
+    return {key: frozenset(names) for key, names in found.items()}
+
+
+def _holders(
+    held: Iterable[agents.Holding], fenced: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], list[str]]:
+    """By pipeline, the agents that must let go of it before another one gets it."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for holding in held:
+        if (
+            holding.fenced_at is not None
+            or (f"{holding.workflow}/{holding.pipeline}", holding.agent) in fenced
+        ):
+            continue
         found[holding.workflow, holding.pipeline].append(holding.agent)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Mapping, NamedTuple
 
+from xene.control import leasing
 from xene.control import world as worlds
 from xene.control.lock import Lock
 from xene.control.passes import Control
@@ -18,6 +19,7 @@ from xene.store import agents, db
 from xene.store.agents import Agent
 
 TIME = 60.0  # seconds that a pass takes at most; what is missing then, the next one does
+ASKING = 3.0  # seconds that it waits for agents to ask for their leases, which they do at once
 
 
 class Made(NamedTuple):
@@ -41,6 +43,7 @@ def reconcile(place: Place, *, take_over: bool = False, open: Open = open_channe
             if take_over:
                 with state.transaction() as conn:
                     db.raise_epoch(conn, time.time())
+                    leasing.take_over(conn, leasing.read_clock())
             since = time.time()
             with Control(place, state, open=open) as control:
                 _ask_all(control, since)
@@ -48,12 +51,18 @@ def reconcile(place: Place, *, take_over: bool = False, open: Open = open_channe
 
 
 def _ask_all(control: Control, since: float) -> None:
-    """Turns until every agent was heard and has nothing open, or is in trouble; or the time is up."""
+    """Turns until every agent was heard and has nothing open, or is in trouble; or the time is up.
+
+    Then, for a moment, until those that want a lease have asked for it: it ends before long without this.
+    """
     deadline = time.monotonic() + TIME
+    patience: float | None = None
     while (rest := deadline - time.monotonic()) > 0:
         names = [row.name for row in _rows(control)]
         if not control.turn(names, min(rest, 0.1)) and not control.dirty and _is_done(control, since):
-            return
+            patience = patience or time.monotonic() + ASKING
+            if time.monotonic() >= patience or not leasing.unleased(control.state.conn, control.sessions):
+                return
 
 
 def _rows(control: Control) -> list[Agent]:
@@ -77,7 +86,7 @@ def _is_done(control: Control, since: float) -> bool:
 
 def _owing(now: World) -> set[str]:
     """Agents from which an answer is due at once: to an assignment, a start, a wish, a request for a log."""
-    owing = set(dispatch.untold(now.agents, now.assigned, now.held))
+    owing = set(dispatch.untold(now.agents, now.assigned, now.held, now.runs))
     for run in now.runs:
         unheard = run.sent_journal is not None and not run.known
         unseen = run.wish is not None and run.wish_seen not in (run.wish, KILL)

@@ -19,6 +19,7 @@ from xene.transport.session import Item, Session
 from xene.wire import messages
 
 if TYPE_CHECKING:
+    from xene.control.leasing import Ask
     from xene.store.agents import Agent
     from xene.transport.base import Channel, Target
     from xene.wire.frames import Message
@@ -122,8 +123,13 @@ class Link:
         self.way: str = ""
         self.token = 0
         self.stowed: set[str] = set()  # runs whose artifacts the agent has, as it said on this connection
+        self.lacking: dict[
+            str, tuple[float, str]
+        ] = {}  # charges without their secrets: next try (monotonic), why
         self.room = Room()
         self.up_since = self.news_at = 0.0
+        self.asked: Ask | None = None  # for its lease, and was not granted it yet
+        self.leased = False  # it was granted one on this connection
 
 
 class Sessions:
@@ -201,7 +207,8 @@ class Sessions:
         """Its hello came: a new connection, on which nothing was told yet."""
         link = self.link(name)
         link.up, link.caught_up, link.last = True, False, last
-        link.told, link.stowed = Orders(), set()
+        link.told, link.stowed, link.lacking = Orders(), set(), {}
+        link.asked, link.leased = None, False
         link.up_since = link.news_at = time.monotonic()
 
     def went_down(self, name: str) -> bool:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
+from xene.control import entrusting
 from xene.control.archive import Archive
 from xene.control.fetching import Fetching
 from xene.control.safe import Safe
 from xene.control.sessions import Sessions
 from xene.control.stowing import Stowing
 from xene.control.world import World
+from xene.model import phases
 from xene.plan.dispatch import Decisions
-from xene.plan.orders import Orders
-from xene.store import agents, runs
+from xene.plan.orders import Entrust, Orders
+from xene.store import agents, events, leases, runs
 from xene.wire import messages
 from xene.wire.frames import Message
 
@@ -65,12 +67,18 @@ def _letter(
     orders: Orders,
     safe: Safe,
 ) -> Letter:
-    """One agent's orders as messages, in the order in which they hold: assign, starts, ..., releases."""
+    """One agent's orders as messages, in the order in which they hold: charges, assign, starts, ..., releases."""
     out: list[Message] = []
+    if orders.entrusts:
+        _say_what_lacks(conn, now, orders.entrusts, safe)
+        out += entrusting.pieces(conn, epoch, orders.entrusts, safe)
     if orders.assign is not None:
         wanted = orders.assign.all
         missing = [key for key, revision in wanted.items() if confirmed.get((name, key)) != revision]
-        out.append(messages.assign(epoch, wanted, orders.assign.capacity, missing))
+        told = {key: (tag, seen.lost_after.get(key)) for key, tag in wanted.items()}
+        leases.sent(conn, name, told)
+        assign = messages.assign(epoch, wanted, orders.assign.capacity, missing)
+        out.append(assign | {"autostart": orders.assign.autostart})
     if orders.starts:
         runs.sent(conn, now, str(seen.rows[name].journal), orders.starts)
         out += [
@@ -89,6 +97,14 @@ def _letter(
             runs.workspace_dropped(conn, run)
     stow = {order.id: order.artifacts for order in runs.orders(conn, orders.stow)}
     return Letter(name, out, orders, stow=stow)
+
+
+def _say_what_lacks(conn: sqlite3.Connection, now: float, entrusts: Iterable[Entrust], safe: Safe) -> None:
+    """A charge goes out without secrets that cannot be had, so that at least the slots are kept account of."""
+    for each in entrusts:
+        if not each.whole:
+            message = f"it fires, and its runs wait: {safe.lacking[each.key]}"
+            events.note_news(conn, now, "Pipeline", each.key, phases.SECRET_MISSING, message)
 
 
 def _farewells(

@@ -42,7 +42,7 @@ class Told(Wish):
 
     def _missing(self, world: World) -> dict[str, str]:
         """Who has not been told, and why: in its own words where it is in trouble."""
-        found = dict(dispatch.untold(world.agents, world.assigned, world.held))
+        found = dict(dispatch.untold(world.agents, world.assigned, world.held, world.runs))
         for row in world.rows.values():
             if row.tried_at is None and not row.leaving:
                 found.setdefault(row.name, "has not been contacted yet")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+from xene.control import placing
 from xene.control.safe import Safe
 from xene.control.sessions import Link
 from xene.model import phases
-from xene.plan.orders import AgentView, Answer, Assigned, Held, Orders, Retry, RunView
-from xene.store import agents, pipelines, runs, wishes
+from xene.model.agent import CRON
+from xene.model.workflow import REPLACE
+from xene.plan.orders import AgentView, Answer, Assigned, Held, Retry, RunView
+from xene.store import agents, charges, pipelines, runs, wishes
 from xene.store.agents import Agent
 
 
@@ -22,34 +25,64 @@ class World(NamedTuple):
     held: list[Held]
     runs: list[RunView]
     answers: list[Answer]
+    lost_after: dict[str, float]  # of pipelines that may be replaced, by `WORKFLOW/PIPELINE`
+    leased: list[str]  # agents that have such a pipeline, and want a lease
 
 
 def read(conn: sqlite3.Connection, links: dict[str, Link], safe: Safe | None = None) -> World:
     """All of it, from an open transaction or snapshot. `safe` has the secrets that are at hand."""
     rows = {row.name: row for row in agents.every(conn)}
+    placed = pipelines.every(conn)
+    held = agents.holdings(conn)
     return World(
         rows,
         [_agent(row, links.get(row.name)) for row in rows.values()],
+        [_assigned(row, safe) for row in charges.every(conn)],
         [
-            Assigned(f"{row.workflow}/{row.name}", row.agent, row.revision)
-            for row in pipelines.every(conn)
-            if row.agent is not None and row.phase == phases.SCHEDULED
-        ],
-        [
-            Held(f"{row.workflow}/{row.pipeline}", row.agent, row.observed_revision)
-            for row in agents.holdings(conn)
+            Held(
+                f"{row.workflow}/{row.pipeline}", row.agent, row.observed_revision, row.fenced_at is not None
+            )
+            for row in held
         ],
         [run_view(row, safe) for row in runs.unsettled(conn)],
         [Answer(*row) for row in wishes.answers(conn)],
+        {
+            f"{row.workflow}/{row.name}": placement.lost_after
+            for row in placed
+            if (placement := placing.parse(row.placement)).on_lost == REPLACE
+        },
+        sorted({row.agent for row in held if row.bound is not None}),
+    )
+
+
+def _assigned(row: charges.Charged, safe: Safe | None) -> Assigned:
+    key = f"{row.workflow}/{row.pipeline}"
+    if row.policy is None:
+        return Assigned(key, row.agent, row.tag)
+    return Assigned(
+        key,
+        row.agent,
+        row.tag,
+        row.policy,
+        secrets=row.secrets != "{}",
+        whole=safe is None or key not in safe.lacking,
     )
 
 
 def _agent(row: Agent, link: Link | None) -> AgentView:
-    capacity = row.spec.get("capacity")
+    view = AgentView(
+        name=row.name,
+        up=False,
+        journal=row.journal,
+        leaving=row.leaving,
+        capacity=row.spec.get("capacity"),
+        caught_up=False,
+        autostart=row.spec.get("autostart", CRON),
+    )
     if link is None:
-        return AgentView(row.name, False, row.journal, row.leaving, capacity, False, Orders())
+        return view
     stowed = frozenset(link.stowed)
-    return AgentView(row.name, link.up, row.journal, row.leaving, capacity, link.caught_up, link.told, stowed)
+    return view._replace(up=link.up, caught_up=link.caught_up, told=link.told, stowed=stowed)
 
 
 def run_view(row: runs.Open, safe: Safe | None = None) -> RunView:

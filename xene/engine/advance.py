@@ -21,7 +21,11 @@ from xene.model.units import format_duration
 
 __all__ = ["Clock", "advance", "done", "ending"]
 
-STOPS = frozenset({phases.CANCELLED, phases.REPLACED})
+STOPS = frozenset({phases.CANCELLED, phases.REPLACED, phases.LEASE_ENDED})
+_WHY = {
+    phases.REPLACED: "the run was replaced by a newer one",
+    phases.LEASE_ENDED: "the lease under which this agent may run it has ended: control was away for too long",
+}
 
 
 def advance(run: RunProgress, now: Clock) -> List[Event]:
@@ -59,10 +63,13 @@ def ending(run: RunProgress, now: Clock) -> Event:
     """
     name = run.order.id
     if run.stop is not None and run.stop[0] in STOPS:
-        if run.kill_asked:
+        if run.kill_asked and run.stop[0] != phases.LEASE_ENDED:
             return events.run_ended(now.at, name, phases.ERROR, phases.KILLED, "the run was killed")
         return events.run_ended(now.at, name, phases.ERROR, *run.stop)
     if run.kill_asked and any(task.reason == phases.CANCELLED for task in run.tasks.values()):
+        if run.cancel_asked == phases.LEASE_ENDED:
+            why = _WHY[phases.LEASE_ENDED]
+            return events.run_ended(now.at, name, phases.ERROR, phases.LEASE_ENDED, why)
         return events.run_ended(now.at, name, phases.ERROR, phases.KILLED, "the run was killed")
     if run.stop is not None and run.stop[0] == phases.TIMEOUT:
         return events.run_ended(now.at, name, phases.ERROR, *run.stop)
@@ -79,9 +86,7 @@ def ending(run: RunProgress, now: Clock) -> Event:
 def _why_stop(run: RunProgress, now: Clock) -> Optional[Tuple[str, str]]:
     """Why nothing more of the run may start but `finally`; None where it goes on."""
     if run.cancel_asked is not None:
-        return run.cancel_asked, "the run was replaced by a newer one" if (
-            run.cancel_asked == phases.REPLACED
-        ) else "the run was cancelled"
+        return run.cancel_asked, _WHY.get(run.cancel_asked, "the run was cancelled")
     limit = run.pipeline.timeout
     if limit is not None and clocked(run, now) >= limit:
         return phases.TIMEOUT, f"the run took longer than {format_duration(limit)}"

@@ -331,7 +331,8 @@ class RunProgress:
     @property
     def outcome(self) -> str:
         """What `run.outcome` says in `finally`: success, error or cancelled."""
-        if self.stop is not None and self.stop[0] in (phases.CANCELLED, phases.REPLACED, phases.KILLED):
+        cut_short = (phases.CANCELLED, phases.REPLACED, phases.KILLED, phases.LEASE_ENDED)
+        if self.stop is not None and self.stop[0] in cut_short:
             return OUTCOME_CANCELLED
         return OUTCOME_ERROR if self.stop is not None or self.failures else OUTCOME_SUCCESS
 

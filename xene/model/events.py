@@ -9,14 +9,16 @@ number `n`. The constructors below are the only places where events are made, so
 | journal.begun     | journal (uuid)                                     first record of a journal   |
 | daemon.begun      | boot (boot_id), version, pid                                                   |
 | epoch             | epoch                                              the highest controller seen |
-| assigned          | set {WORKFLOW/PIPELINE: tag}, gone [WORKFLOW/PIPELINE], capacity;              |
-|                   | charges {WORKFLOW/PIPELINE: Charge}, zones {NAME: base64} (never sent back)    |
+| assigned          | set {WORKFLOW/PIPELINE: tag}, gone [WORKFLOW/PIPELINE], capacity; never sent   |
+|                   | back: charges {WORKFLOW/PIPELINE: Charge}, zones {NAME: base64}, autostart     |
 | run.accepted      | run, order (RunOrder; never sent back to control); fired (None, or what control|
 |                   | is to know of a run that a slot started): {workflow, pipeline, trigger, slot,  |
-|                   | revision, params}                                                              |
+|                   | revision, params}; book                                                        |
 | slots.settled     | pipeline (WORKFLOW/PIPELINE), trigger, outcome (skipped, missed, expired),     |
-|                   | reason, message, slots [seconds]           what becomes of slots that do not fire |
-| clock.stepped     | by (seconds)                       the wall clock was set, against CLOCK_BOOTTIME |
+|                   | reason, message, slots [seconds]; book     what becomes of slots that do not fire |
+| book              | pipeline, trigger, book      ends a group of several records of one trigger     |
+| clock.stepped     | by (seconds); books                the wall clock was set, against CLOCK_BOOTTIME |
+| autostart         | how (cron, systemd, none), message       how the daemon comes back after a reboot |
 | run.held          | run, reason, message                       nothing of it starts until run.freed |
 | run.freed         | run                                                                            |
 | run.started       | run, boot, up                                      it has its capacity         |
@@ -37,6 +39,8 @@ number `n`. The constructors below are the only places where events are made, so
 | run.retried       | run, attempt, tasks [NAME]                 those begin anew, the rest stands   |
 | run.released      | run                                                control has all of it       |
 
+`book` (never sent back) is how far a trigger is accounted for with this record (JSON of `engine.slots.Book`);
+`books` are those of many, by pipeline and trigger.
 `attempt` counts all tries of that task or step in the run. `artifacts` are `[{name, size, sha256, files}]`.
 """
 
@@ -48,7 +52,7 @@ from xene.model import phases
 
 Event = Dict[str, Any]
 
-PRIVATE = ("order", "charges", "zones")  # fields that stay in the journal
+PRIVATE = ("order", "charges", "zones", "autostart", "book", "books")  # fields that stay in the journal
 
 
 class Now(Protocol):
@@ -88,27 +92,43 @@ def assigned(
     capacity: int,
     charges: Optional[Mapping[str, Any]] = None,
     zones: Optional[Mapping[str, str]] = None,
+    autostart: Optional[str] = None,
 ) -> Event:
     """`charges` are the JSON of those of `new` that have one; `zones` the bytes that these name, in base64."""
     event: Event = {"type": "assigned", "at": at, "set": dict(new), "gone": gone, "capacity": capacity}
     if charges:
         event["charges"], event["zones"] = dict(charges), dict(zones or {})
+    if autostart is not None:
+        event["autostart"] = autostart
     return event
 
 
 def run_accepted(
-    at: float, run: str, order: Mapping[str, Any], fired: Optional[Mapping[str, Any]] = None
+    at: float,
+    run: str,
+    order: Mapping[str, Any],
+    fired: Optional[Mapping[str, Any]] = None,
+    book: Optional[Mapping[str, Any]] = None,
 ) -> Event:
     event: Event = {"type": "run.accepted", "at": at, "run": run, "order": order}
     if fired is not None:
         event["fired"] = dict(fired)
+    if book is not None:
+        event["book"] = dict(book)
     return event
 
 
 def slots_settled(
-    at: float, pipeline: str, trigger: str, outcome: str, reason: str, message: str, slots: List[int]
+    at: float,
+    pipeline: str,
+    trigger: str,
+    outcome: str,
+    reason: str,
+    message: str,
+    slots: List[int],
+    book: Optional[Mapping[str, Any]] = None,
 ) -> Event:
-    return {
+    event: Event = {
         "type": "slots.settled",
         "at": at,
         "pipeline": pipeline,
@@ -118,10 +138,24 @@ def slots_settled(
         "message": message,
         "slots": slots,
     }
+    if book is not None:
+        event["book"] = dict(book)
+    return event
 
 
-def clock_stepped(now: Now, by: float) -> Event:
-    return {"type": "clock.stepped", "by": by, **_instant(now)}
+def book_kept(at: float, pipeline: str, trigger: str, book: Mapping[str, Any]) -> Event:
+    return {"type": "book", "at": at, "pipeline": pipeline, "trigger": trigger, "book": dict(book)}
+
+
+def clock_stepped(now: Now, by: float, books: Optional[Mapping[str, Any]] = None) -> Event:
+    event: Event = {"type": "clock.stepped", "by": by, **_instant(now)}
+    if books:
+        event["books"] = dict(books)
+    return event
+
+
+def autostart_set(at: float, how: str, message: str) -> Event:
+    return {"type": "autostart", "at": at, "how": how, "message": message}
 
 
 def run_held(at: float, run: str, reason: str, message: str) -> Event:
@@ -270,7 +304,7 @@ def task_ended(
 
 
 def cancel_asked(at: float, run: str, kill: bool, reason: str = phases.CANCELLED) -> Event:
-    """`reason` is Cancelled, or Replaced."""
+    """`reason` is Cancelled, Replaced or LeaseEnded."""
     return {"type": "cancel.asked", "at": at, "run": run, "kill": kill, "reason": reason}
 
 

@@ -24,6 +24,7 @@ from xene.plan.orders import (
     Assignment,
     Cancel,
     Collect,
+    Entrust,
     Held,
     Orders,
     RunView,
@@ -109,8 +110,12 @@ class _World:
         self.runs = list(runs)
         self.holders: dict[str, set[str]] = defaultdict(set)
         self.held_by: dict[str, dict[str, str | None]] = defaultdict(dict)
+        self.fenced: set[tuple[str, str]] = set()
         for holding in held:
-            self.holders[holding.key].add(holding.agent)
+            if holding.fenced:
+                self.fenced.add((holding.key, holding.agent))
+            else:
+                self.holders[holding.key].add(holding.agent)
             self.held_by[holding.agent][holding.key] = holding.observed
         self.runs_of: dict[str, list[RunView]] = defaultdict(list)
         self.open_runs: dict[str, list[RunView]] = defaultdict(list)
@@ -126,8 +131,22 @@ class _World:
             self._wanted_at[each.agent][each.key] = each.revision
 
     def held_elsewhere(self, key: str, agent: str) -> list[str]:
-        """Other agents that have the pipeline, or may have it: until they let go, nobody else gets it."""
+        """Other agents that have the pipeline, or may have it: until they let go, nobody else gets it.
+
+        Those that are fenced are none of them: their lease has ended.
+        """
         return sorted(self.holders.get(key, set()) - {agent})
+
+    def runs_elsewhere(self, key: str, agent: str, but: str = "") -> list[RunView]:
+        """Runs of the pipeline that may go on at other agents; where one is fenced nothing goes on."""
+        return [
+            run
+            for run in self.open_runs.get(key, ())
+            if run.id != but
+            and run.agent != agent
+            and run.sent_journal is not None
+            and (key, run.agent) not in self.fenced
+        ]
 
     def wanted_at(self, agent: str) -> dict[str, str]:
         """The pipelines that belong to `agent`, also those that another one still holds."""
@@ -141,8 +160,9 @@ def _orders(world: _World, agent: AgentView) -> Orders:
     to_start = [run for run in runs if _is_to_start(world, agent, run)]
     starts = tuple(run.id for run in to_start if not run.lays or run.id in agent.stowed)
     release_runs, release_workspaces = retention.releasable(mine, agent.leaving)
+    assignment = _assignment(world, agent)
     return Orders(
-        _assignment(world, agent),
+        assignment,
         starts,
         tuple(Unlock(run.id, run.attempt) for run in mine if run.unlocked and not run.ended and run.known),
         tuple(run.retry for run in mine if run.retry is not None and run.ended and run.archived),
@@ -152,6 +172,17 @@ def _orders(world: _World, agent: AgentView) -> Orders:
         release_workspaces,
         tuple(Collect(run.id, run.attempt) for run in mine if run.ended and not run.archived),
         tuple(run.id for run in to_start if run.lays),
+        () if assignment is None else _entrusts(world, agent, assignment),
+    )
+
+
+def _entrusts(world: _World, agent: AgentView, assignment: Assignment) -> tuple[Entrust, ...]:
+    """Charges that the agent has not confirmed; those with secrets on each connection: it may have lost them."""
+    has = world.held_by.get(agent.name, {})
+    return tuple(
+        Entrust(key, tag, each.whole)
+        for key, tag in assignment.all.items()
+        if (each := world.assigned[key]).policy is not None and (each.secrets or has.get(key) != tag)
     )
 
 
@@ -161,9 +192,26 @@ def _assignment(world: _World, agent: AgentView) -> Assignment | None:
         return None
     wanted = world.wanted_at(agent.name)
     blocked = {
-        key for key in wanted if world.held_elsewhere(key, agent.name) or _is_letting_go(world, agent, key)
+        key
+        for key in wanted
+        if world.held_elsewhere(key, agent.name)
+        or _is_letting_go(world, agent, key)
+        or _must_wait(world, agent, key)
     }
-    return Assignment({key: wanted[key] for key in wanted if key not in blocked}, agent.capacity)
+    return Assignment(
+        {key: wanted[key] for key in wanted if key not in blocked}, agent.capacity, agent.autostart
+    )
+
+
+def _must_wait(world: _World, agent: AgentView, key: str) -> RunView | None:
+    """A run that goes on elsewhere, where the agent is new to a pipeline that fires by itself and not in parallel.
+
+    Until that run has ended nobody here could see to the concurrencyPolicy: the agent fires with control away.
+    """
+    if world.assigned[key].policy in (None, ALLOW) or key in world.held_by.get(agent.name, {}):
+        return None
+    others = (run for run in world.open_runs[key] if run.agent != agent.name and run.sent_journal is not None)
+    return next((run for run in others if (key, run.agent) not in world.fenced), None)
 
 
 def _is_letting_go(world: _World, agent: AgentView, key: str) -> bool:
@@ -203,8 +251,7 @@ def _is_to_start(world: _World, agent: AgentView, run: RunView) -> bool:
 
 def _runs_elsewhere(world: _World, run: RunView) -> bool:
     """Whether an older run of its pipeline goes on at another agent. On its own one the agent sees to the order."""
-    older = (other for other in world.open_runs[run.key] if other.id != run.id)
-    return any(other.agent != run.agent and other.sent_journal is not None for other in older)
+    return bool(world.runs_elsewhere(run.key, run.agent, but=run.id))
 
 
 def _cancels(runs: Iterable[RunView], caught_up: bool) -> tuple[Cancel, ...]:
@@ -247,12 +294,17 @@ def _is_done(world: _World, agent: AgentView) -> bool:
 # -- which agents must be reached
 
 
-def untold(agents: Iterable[AgentView], assigned: Iterable[Assigned], held: Iterable[Held]) -> dict[str, str]:
+def untold(
+    agents: Iterable[AgentView],
+    assigned: Iterable[Assigned],
+    held: Iterable[Held],
+    runs: Iterable[RunView] = (),
+) -> dict[str, str]:
     """Agents that have not been told what belongs to them, or never answered, with why: those an apply waits for.
 
     (`reconcile` reaches all agents, whatever this says.)
     """
-    world = _World(agents, assigned, held, ())
+    world = _World(agents, assigned, held, runs)
     reasons = {agent.name: _untold(world, agent) for agent in world.agents.values()}
     return {name: why for name, why in reasons.items() if why}
 
@@ -264,7 +316,7 @@ def _untold(world: _World, agent: AgentView) -> str:
         return f"has not let go of {_first(letting_go)}"
     behind = sorted(key for key in wanted if has.get(key) != wanted[key] or _is_letting_go(world, agent, key))
     waiting = {key: others for key in behind if (others := world.held_elsewhere(key, agent.name))}
-    behind = [key for key in behind if key not in waiting]
+    behind = [key for key in behind if key not in waiting and not _must_wait(world, agent, key)]
     if behind:
         return f"has not confirmed {_first(behind)}"
     if waiting:
@@ -281,9 +333,11 @@ def open_work(
     agents: Sequence[AgentView], assigned: Sequence[Assigned], held: Sequence[Held], runs: Iterable[RunView]
 ) -> dict[str, str]:
     """All agents that have something to be told or to report, with why: `untold`, and those with runs."""
-    names = {agent.name for agent in agents}
-    unfinished = {run.agent: run for run in runs if run.agent in names and not (run.ended and run.archived)}
-    return {name: f"has run {run.id}" for name, run in unfinished.items()} | untold(agents, assigned, held)
+    known, names = list(runs), {agent.name for agent in agents}
+    unfinished = {run.agent: run for run in known if run.agent in names and not (run.ended and run.archived)}
+    return {name: f"has run {run.id}" for name, run in unfinished.items()} | untold(
+        agents, assigned, held, known
+    )
 
 
 def of_runs(runs: Iterable[RunView], ids: Iterable[str]) -> dict[str, str]:

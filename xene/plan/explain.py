@@ -29,6 +29,7 @@ def candidates(agents: Sequence[Json]) -> list[Candidate]:
             ready=agent["phase"] == phases.READY,
             cordoned=agent["cordoned"],
             why_not_ready=state(agent),
+            drained=agent["drained"],
         )
         for agent in agents
     ]
@@ -156,7 +157,9 @@ def _contact(view: Json) -> Iterator[str]:
     elif view["phase"] != phases.READY:
         yield "every pass tries again: xene reconcile makes one"
         yield f"if the host is gone for good: xene agent rm {view['name']} --lost"
-    if view["cordoned"]:
+    if view["drained"]:
+        yield "drained: it gives away what another agent can take, and gets nothing new"
+    elif view["cordoned"]:
         yield "cordoned: it keeps what it has and gets nothing new"
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Mapping, NamedTuple, TypeVar
 
 from xene.model import phases
+from xene.model.agent import CRON
 from xene.model.workflow import ALLOW
 
 _T = TypeVar("_T")
@@ -19,10 +20,14 @@ KILL = "kill"
 
 @dataclass(frozen=True)
 class Assignment:
-    """The whole set that belongs to an agent, `WORKFLOW/PIPELINE`: revision; and its capacity, where declared."""
+    """The whole set that belongs to an agent, `WORKFLOW/PIPELINE`: tag.
+
+    With its capacity, where declared, and how its daemon comes back after a reboot.
+    """
 
     all: Mapping[str, str]
     capacity: int | None
+    autostart: str = CRON
 
 
 class Cancel(NamedTuple):
@@ -66,11 +71,23 @@ class Collect(NamedTuple):
     attempt: int
 
 
+class Entrust(NamedTuple):
+    """A charge that goes before the assignment which names its tag; with secrets also on each connection anew.
+
+    `whole`: all secrets that its runs need go with it.
+    """
+
+    key: str
+    tag: str
+    whole: bool
+
+
 @dataclass(frozen=True)
 class Orders:
-    """What one agent is told, in this order. Everything is idempotent there, so saying it twice does no harm.
+    """What one agent is told. Everything is idempotent there, so saying it twice does no harm.
 
-    `stow` are runs whose artifacts it must have before they are started.
+    `entrusts` go first, the others in this order. `stow` are runs whose artifacts it must have before they are
+    started.
     """
 
     assign: Assignment | None = None
@@ -83,6 +100,7 @@ class Orders:
     release_workspaces: tuple[str, ...] = ()
     collect: tuple[Collect, ...] = ()
     stow: tuple[str, ...] = ()
+    entrusts: tuple[Entrust, ...] = ()
 
     def __bool__(self) -> bool:
         return any(getattr(self, each.name) not in (None, ()) for each in fields(self))
@@ -100,6 +118,7 @@ class Orders:
             self.release_workspaces + more.release_workspaces,
             self.collect + more.collect,
             self.stow + more.stow,
+            self.entrusts + more.entrusts,
         )
 
     def minus(self, told: Orders) -> Orders:
@@ -115,6 +134,7 @@ class Orders:
             _without(self.release_workspaces, told.release_workspaces),
             _without(self.collect, told.collect),
             _without(self.stow, told.stow),
+            _without(self.entrusts, told.entrusts),
         )
 
 
@@ -130,7 +150,7 @@ class AgentView(NamedTuple):
 
     `capacity` is the declared one. `up`: a hello came on the present connection; `caught_up`: all events up to the
     `last` that this hello named are stored; `told`: all that was said on this connection; `stowed`: runs whose
-    artifacts it has.
+    artifacts it has. `autostart` says how its daemon comes back after a reboot.
     """
 
     name: str
@@ -141,22 +161,34 @@ class AgentView(NamedTuple):
     caught_up: bool
     told: Orders = Orders()
     stowed: frozenset[str] = frozenset()
+    autostart: str = CRON
 
 
 class Assigned(NamedTuple):
-    """A pipeline that is Scheduled: where it belongs, and at which revision."""
+    """A pipeline that is Scheduled: where it belongs, and by which tag (`model.charge.tag`).
+
+    `policy` is the concurrencyPolicy of one with a charge, else None. `secrets`: its charge needs some; `whole`:
+    they are all at hand.
+    """
 
     key: str
     agent: str
     revision: str
+    policy: str | None = None
+    secrets: bool = False
+    whole: bool = True
 
 
 class Held(NamedTuple):
-    """A pipeline that an agent has, or may have. `observed` is None until it confirmed it."""
+    """A pipeline that an agent has, or may have. `observed` (a tag) is None until it confirmed it.
+
+    `fenced`: its lease has ended, and another agent may have it.
+    """
 
     key: str
     agent: str
     observed: str | None
+    fenced: bool = False
 
 
 class RunView(NamedTuple):

@@ -91,7 +91,9 @@ def _agent(row: tuple[Any, ...]) -> Agent:
 def rewound(conn: sqlite3.Connection, now: float, name: str) -> None:
     """An agent's journal has become shorter: nothing that it was heard to say holds, until it says it again."""
     conn.execute("UPDATE agents SET cursor = 0 WHERE name = ?", (name,))
-    conn.execute("UPDATE holdings SET observed_revision = NULL WHERE agent = ?", (name,))
+    conn.execute(
+        "UPDATE holdings SET observed_revision = NULL, sent = '', bound = NULL WHERE agent = ?", (name,)
+    )
     events.note(
         conn, now, "Agent", name, "HomeRestored", "its journal is older than what it was heard to say"
     )
@@ -178,6 +180,11 @@ def trust(conn: sqlite3.Connection, now: float, name: str, key: str, fingerprint
     events.note(conn, now, "Agent", name, "HostKeyTrusted", fingerprint)
 
 
+def cordon(conn: sqlite3.Connection, name: str, cordoned: bool) -> None:
+    """Whether the agent takes nothing new, after manifest and words."""
+    conn.execute("UPDATE agents SET cordoned = ? WHERE name = ?", (int(cordoned), name))
+
+
 def drop(conn: sqlite3.Connection, name: str) -> None:
     """Forget an agent, whatever it held, and what was said of it."""
     conn.execute("DELETE FROM holdings WHERE agent = ?", (name,))
@@ -190,17 +197,23 @@ def drop(conn: sqlite3.Connection, name: str) -> None:
 
 
 class Holding(NamedTuple):
-    """`observed_revision` is None until the agent has confirmed that it has the pipeline."""
+    """`observed_revision` is the tag that the agent has confirmed (`model.charge.tag`), None until it has.
+
+    `fenced_at`: its lease has ended, and another agent may have the pipeline; it fires no instant after this one.
+    `bound`: what it has may be replaced; see `store.leases`.
+    """
 
     workflow: str
     pipeline: str
     agent: str
     observed_revision: str | None
+    fenced_at: float | None = None
+    bound: float | None = None
 
 
 def holdings(conn: sqlite3.Connection, agent: str | None = None) -> list[Holding]:
     """What all agents hold, or one of them."""
-    query = "SELECT workflow, pipeline, agent, observed_revision FROM holdings"
+    query = "SELECT workflow, pipeline, agent, observed_revision, fenced_at, bound FROM holdings"
     if agent is None:
         return [Holding._make(row) for row in conn.execute(query)]
     return [Holding._make(row) for row in conn.execute(query + " WHERE agent = ?", (agent,))]
@@ -214,6 +227,15 @@ def holders(conn: sqlite3.Connection, workflow: str, pipeline: str) -> list[Agen
     return [found for (name,) in rows if (found := read(conn, name)) is not None]
 
 
+def fences(conn: sqlite3.Connection, workflow: str, pipeline: str) -> list[tuple[str, float]]:
+    """The agents that lost a pipeline and have not said so yet, and until when they may have fired it."""
+    rows = conn.execute(
+        "SELECT agent, fenced_at FROM holdings WHERE workflow = ? AND pipeline = ? AND fenced_at IS NOT NULL",
+        (workflow, pipeline),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def intend(conn: sqlite3.Connection, keys: Iterable[tuple[str, str, str]]) -> None:
     """Record, before an assignment is sent, that an agent may hold (workflow, pipeline, agent) from now on."""
     conn.executemany("INSERT OR IGNORE INTO holdings (workflow, pipeline, agent) VALUES (?, ?, ?)", keys)
@@ -222,8 +244,9 @@ def intend(conn: sqlite3.Connection, keys: Iterable[tuple[str, str, str]]) -> No
 def confirm(conn: sqlite3.Connection, agent: str, has: Mapping[str, str], gone: Iterable[str]) -> None:
     """Record what an agent says that it has (`WORKFLOW/PIPELINE`: revision) and what it let go of."""
     conn.executemany(
-        "UPDATE holdings SET observed_revision = ? WHERE workflow = ? AND pipeline = ? AND agent = ?",
-        [(revision, *_split(key), agent) for key, revision in has.items()],
+        "UPDATE holdings SET observed_revision = ?, bound = CASE WHEN sent = ? THEN sent_bound ELSE bound END"
+        " WHERE workflow = ? AND pipeline = ? AND agent = ?",
+        [(revision, revision, *_split(key), agent) for key, revision in has.items()],
     )
     conn.executemany(
         "DELETE FROM holdings WHERE workflow = ? AND pipeline = ? AND agent = ?",

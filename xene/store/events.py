@@ -20,6 +20,16 @@ def note(
     note_all(conn, [(at, kind, name, reason, message)])
 
 
+def note_news(conn: sqlite3.Connection, at: float, kind: str, name: str, reason: str, message: str) -> None:
+    """Record one event, unless the last one about the object that has this reason says the same."""
+    row = conn.execute(
+        "SELECT message FROM events WHERE kind = ? AND name = ? AND reason = ? ORDER BY id DESC LIMIT 1",
+        (kind, name, reason),
+    ).fetchone()
+    if row is None or row[0] != plain(message):
+        note(conn, at, kind, name, reason, message)
+
+
 def note_all(
     conn: sqlite3.Connection, events: Iterable[tuple[float, str, str, str, str | None]], *, keep: int = KEEP
 ) -> None:

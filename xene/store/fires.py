@@ -110,6 +110,14 @@ def waiting(conn: sqlite3.Connection) -> list[Follower]:
     return [Follower(row[0], row[1], row[2], row[3], json.loads(row[4]), json.loads(row[5])) for row in rows]
 
 
+def followers(conn: sqlite3.Connection, fire: str) -> list[Follower]:
+    """All pipelines that follow in a fire, also those of which it is decided."""
+    rows = conn.execute(
+        "SELECT fire, workflow, pipeline, revision, needs, params FROM followers WHERE fire = ?", (fire,)
+    )
+    return [Follower(row[0], row[1], row[2], row[3], json.loads(row[4]), json.loads(row[5])) for row in rows]
+
+
 def is_open(conn: sqlite3.Connection, fire: str) -> bool:
     """Whether some pipeline of the fire may still follow."""
     row = conn.execute(

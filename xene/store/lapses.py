@@ -1,7 +1,8 @@
-"""Spans of time for which no agent will ever account: their slots are written as `missed`, a pass at a time.
+"""Spans of time for which control itself must account: their slots are written a pass at a time.
 
 Filled by whoever finds that out, inside its transaction; `control.accounting` writes the slots and shortens or
-removes the span, so that a year of minutes neither holds up a command nor is passed over in silence.
+removes the span, so that a year of minutes neither holds up a command nor is passed over in silence. The outcome is
+`missed` where no agent will ever say more, and `unknown` where one that lost the pipeline may yet be heard.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
-from xene.model import phases
-from xene.model.trigger import MISSED
+from xene.model.trigger import MISSED, SLOT_UNKNOWN
 
 if TYPE_CHECKING:
     from xene.store.triggers import Row
@@ -33,16 +33,22 @@ class Lapse(NamedTuple):
 
 
 def add(
-    conn: sqlite3.Connection, row: Row, until: float, reason: str, message: str, agent: str | None = None
+    conn: sqlite3.Connection,
+    row: Row,
+    until: float,
+    reason: str,
+    message: str,
+    agent: str | None = None,
+    outcome: str = MISSED,
 ) -> None:
-    """What is not settled of a trigger up to `until` is missed."""
+    """What is not settled of a trigger up to `until` ends so. `agent` is the one that may have fired it."""
     since = max(row.since, row.watermark)
     if row.cron is not None and since < until:
         conn.execute(
             "INSERT INTO lapses (workflow, pipeline, trigger, cron, since, until, outcome, reason, message, agent)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                row.workflow, row.pipeline, row.name, row.cron, since, until, MISSED, reason, message, agent,
+                row.workflow, row.pipeline, row.name, row.cron, since, until, outcome, reason, message, agent,
             ),
         )  # fmt: skip
 
@@ -56,6 +62,17 @@ def every(conn: sqlite3.Connection) -> list[Lapse]:
     return [Lapse._make(row) for row in rows]
 
 
+def give_up(
+    conn: sqlite3.Connection, agent: str, reason: str, message: str, only: tuple[str, str] | None = None
+) -> None:
+    """The agent will never say what it did (of the pipeline `only`): what was unknown is missed."""
+    where, values = ("", ()) if only is None else (" AND workflow = ? AND pipeline = ?", only)
+    conn.execute(
+        f"UPDATE lapses SET outcome = ?, reason = ?, message = ? WHERE agent = ? AND outcome = ?{where}",
+        (MISSED, reason, message, agent, SLOT_UNKNOWN, *values),
+    )
+
+
 def written(conn: sqlite3.Connection, lapse: Lapse, upto: float) -> None:
     """Its slots up to this instant have been written."""
     if upto >= lapse.until:
@@ -67,7 +84,8 @@ def written(conn: sqlite3.Connection, lapse: Lapse, upto: float) -> None:
 def close(conn: sqlite3.Connection, workflow: str, pipeline: str, trigger: str, upto: float) -> None:
     """Slots up to this instant that were missed while no agent had the pipeline stay so."""
     conn.execute(
-        "UPDATE slots SET settled = 1 WHERE workflow = ? AND pipeline = ? AND trigger = ? AND at <= ?"
-        " AND settled = 0 AND reason = ?",
-        (workflow, pipeline, trigger, upto, phases.NOT_PLACED),
+        "UPDATE slots INDEXED BY slots_provisional SET settled = 1"
+        " WHERE workflow = ? AND pipeline = ? AND trigger = ? AND at <= ?"
+        " AND settled = 0 AND agent IS NULL",
+        (workflow, pipeline, trigger, upto),
     )

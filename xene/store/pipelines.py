@@ -77,6 +77,11 @@ def mark_placed(conn: sqlite3.Connection) -> None:
         )
 
 
+def look_again(conn: sqlite3.Connection) -> None:
+    """What is wanted has changed beside the objects: whoever waits waits until placement has seen it."""
+    conn.execute("UPDATE meta SET value = value + 1 WHERE key = 'changes'")
+
+
 def are_placed(conn: sqlite3.Connection) -> bool:
     """Whether placement has seen everything that is wanted now."""
     rows = conn.execute("SELECT value FROM meta WHERE key IN ('changes', 'placed')").fetchall()

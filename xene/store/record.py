@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Iterable, Mapping
 
-from xene.store import agents, reported, slot_folds
+from xene.store import agents, reported, slot_folds, slots
 from xene.store.batch import Batch
 from xene.store.folds import FOLDS
 
@@ -49,6 +49,8 @@ def _add(batch: Batch, event: Mapping[str, Any]) -> None:
         if kind == "assigned":
             gone = reported.names(event["gone"])
             agents.confirm(batch.conn, batch.agent, reported.revisions(event["set"]), gone)
+            for key in gone:
+                slots.let_go(batch.conn, batch.now, batch.agent, key)
         elif kind == "slots.settled":
             slot_folds.settled(batch, event)
         elif kind == "run.accepted" and event.get("fired") is not None:

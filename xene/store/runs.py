@@ -87,10 +87,21 @@ def policy_of(spec: Mapping[str, Any]) -> str:
     return str(spec["pipeline"].get("concurrencyPolicy", QUEUE))
 
 
+# Of a run `o`: its agent has lost the pipeline to another one, and with it its leave to run it.
+_FENCED = (
+    "EXISTS (SELECT 1 FROM holdings h WHERE h.workflow = o.workflow AND h.pipeline = o.pipeline"
+    " AND h.agent = o.agent AND h.fenced_at IS NOT NULL)"
+)
+
+
 def has_open(conn: sqlite3.Connection, workflow: str, pipeline: str) -> str | None:
-    """The oldest run of the pipeline that has not ended, None where there is none."""
+    """The oldest run of the pipeline that has not ended, None where there is none.
+
+    One at an agent that is fenced holds up nobody: its lease has ended.
+    """
     row = conn.execute(
-        "SELECT id FROM runs WHERE workflow = ? AND pipeline = ? AND ended = 0 ORDER BY seq LIMIT 1",
+        "SELECT id FROM runs o WHERE workflow = ? AND pipeline = ? AND ended = 0"
+        f" AND NOT {_FENCED} ORDER BY seq LIMIT 1",
         (workflow, pipeline),
     ).fetchone()
     return None if row is None else str(row[0])
@@ -153,7 +164,7 @@ def goes_on_elsewhere(conn: sqlite3.Connection, run: str) -> tuple[str, str] | N
     row = conn.execute(
         "SELECT o.id, o.agent FROM runs r JOIN runs o ON o.workflow = r.workflow AND o.pipeline = r.pipeline"
         " WHERE r.id = ? AND r.policy <> 'Allow' AND o.seq <> r.seq AND o.ended = 0 AND o.agent <> r.agent"
-        " AND o.sent_journal IS NOT NULL LIMIT 1",
+        f" AND o.sent_journal IS NOT NULL AND NOT {_FENCED} LIMIT 1",
         (run,),
     ).fetchone()
     return None if row is None else (str(row[0]), str(row[1]))

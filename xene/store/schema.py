@@ -48,6 +48,8 @@ CREATE TABLE holdings (
   observed_revision TEXT, bound REAL, sent TEXT, sent_bound REAL, fenced_at REAL,
   PRIMARY KEY (workflow, pipeline, agent)) WITHOUT ROWID;
 CREATE INDEX holdings_agent ON holdings (agent);
+CREATE INDEX holdings_replaceable ON holdings (agent) WHERE bound IS NOT NULL AND fenced_at IS NULL;
+CREATE INDEX holdings_fenced ON holdings (agent) WHERE fenced_at IS NOT NULL;
 
 CREATE TABLE triggers (
   workflow TEXT NOT NULL, pipeline TEXT NOT NULL, name TEXT NOT NULL,
@@ -76,6 +78,7 @@ CREATE TABLE lapses (
   id INTEGER PRIMARY KEY, workflow TEXT NOT NULL, pipeline TEXT NOT NULL, trigger TEXT NOT NULL,
   cron TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL,
   outcome TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, agent TEXT);
+CREATE INDEX lapses_agent ON lapses (agent);
 
 CREATE TABLE overrides (
   kind TEXT NOT NULL, name TEXT NOT NULL, field TEXT NOT NULL, value INTEGER NOT NULL, at REAL NOT NULL,
@@ -233,7 +236,9 @@ SELECT a.name, a.implicit, a.phase, a.reason, a.message, a.cordoned, a.capacity,
   (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0
     AND coalesce(r.last_known_phase, r.phase) <> 'Queued'
     AND coalesce(r.reason, '') <> 'WaitingForApproval') AS capacity_used,
-  a.labels, a.version, a.facts, {_time("a.last_seen_at")}
+  a.labels, a.version, a.facts, {_time("a.last_seen_at")},
+  EXISTS (SELECT 1 FROM overrides o WHERE o.kind = 'Agent' AND o.name = a.name AND o.field = 'drained' AND o.value)
+    AS drained
 FROM agents a;
 
 CREATE VIEW xene_secrets AS

@@ -68,6 +68,17 @@ def read(conn: sqlite3.Connection, workflow: str, pipeline: str, trigger: str, a
     return None if row is None else Slot._make(row)
 
 
+def standing(
+    conn: sqlite3.Connection, workflow: str, pipeline: str, trigger: str, at: float
+) -> tuple[str, bool] | None:
+    """The outcome of a slot, and whether it is settled. None where nothing is known of it."""
+    row = conn.execute(
+        "SELECT outcome, settled FROM slots WHERE workflow = ? AND pipeline = ? AND trigger = ? AND at = ?",
+        (workflow, pipeline, trigger, at),
+    ).fetchone()
+    return None if row is None else (str(row[0]), bool(row[1]))
+
+
 def last_guess(conn: sqlite3.Connection, workflow: str, pipeline: str, trigger: str) -> float | None:
     """The newest instant of which control has said something itself, and no agent yet."""
     row = conn.execute(
@@ -121,6 +132,7 @@ def give_up(conn: sqlite3.Connection, now: float, agent: str, reason: str, messa
         " WHERE agent = ? AND settled = 0 AND outcome = ?",
         (MISSED, reason, message, now, agent, SLOT_UNKNOWN),
     )
+    lapses.give_up(conn, agent, reason, message)
     rows = conn.execute(
         "SELECT t.workflow, t.pipeline, t.name, t.cron, t.since, t.watermark, h.fenced_at FROM holdings h"
         " JOIN triggers t ON t.workflow = h.workflow AND t.pipeline = h.pipeline WHERE h.agent = ?",
@@ -131,3 +143,15 @@ def give_up(conn: sqlite3.Connection, now: float, agent: str, reason: str, messa
         if fenced_at is None:
             lapses.add(conn, lost, now, reason, message, agent)
             triggers.raised(conn, [lost], now)
+
+
+def let_go(conn: sqlite3.Connection, now: float, agent: str, key: str) -> None:
+    """The agent has no more to say of `WORKFLOW/PIPELINE`: what it has not accounted for it did not fire."""
+    workflow, _, pipeline = key.partition("/")
+    message = f"agent {agent} let go of the pipeline without firing it"
+    conn.execute(
+        "UPDATE slots INDEXED BY slots_unsettled SET outcome = ?, reason = ?, message = ?, settled = 1,"
+        " recorded_at = ? WHERE agent = ? AND settled = 0 AND outcome = ? AND workflow = ? AND pipeline = ?",
+        (MISSED, phases.AGENT_GONE, message, now, agent, SLOT_UNKNOWN, workflow, pipeline),
+    )
+    lapses.give_up(conn, agent, phases.AGENT_GONE, message, (workflow, pipeline))

@@ -59,6 +59,16 @@ def starting(conn: sqlite3.Connection, workflow: str, trigger: str) -> list[str]
     return [row[0] for row in rows]
 
 
+def held_by(conn: sqlite3.Connection, agent: str) -> list[Row]:
+    """The triggers of all pipelines that an agent has, or may have."""
+    rows = conn.execute(
+        "SELECT t.workflow, t.pipeline, t.name, t.cron, t.since, t.watermark FROM holdings h"
+        " JOIN triggers t ON t.workflow = h.workflow AND t.pipeline = h.pipeline WHERE h.agent = ?",
+        (agent,),
+    )
+    return [Row._make(row) for row in rows]
+
+
 def put(conn: sqlite3.Connection, now: float, workflow: str, data: Mapping[str, Any]) -> None:
     """Make the rows match the workflow, given as its JSON.
 

@@ -187,7 +187,8 @@ _AGENTS = (
     "SELECT name, phase, reason, message, cordoned, capacity, labels, version, facts, last_seen_at,"
     " (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0"
     " AND coalesce(r.reason, '') <> 'WaitingForApproval'"
-    " AND coalesce(r.last_known_phase, r.phase) <> 'Queued') FROM agents a"
+    " AND coalesce(r.last_known_phase, r.phase) <> 'Queued'), EXISTS (SELECT 1 FROM overrides o"
+    " WHERE o.kind = 'Agent' AND o.name = a.name AND o.field = 'drained' AND o.value) FROM agents a"
 )
 
 
@@ -218,6 +219,7 @@ def _agent(row: Sequence[Any]) -> Json:
         "reason": row[2],
         "message": row[3],
         "cordoned": bool(row[4]),
+        "drained": bool(row[11]),
         "capacity": row[5] if row[5] is not None else cpus_of(facts),
         "capacityUsed": row[10],
         "labels": json.loads(row[6]),

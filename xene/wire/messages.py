@@ -8,7 +8,9 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | entrust      | charges {WORKFLOW/PIPELINE: [tag, Charge, secrets {VARIABLE: value}]}, zones {NAME: base64}: |
 |              | kept in memory until the `assign` that names the tag; may come in several pieces            |
 | assign       | all {WORKFLOW/PIPELINE: tag}: the whole set that belongs to this agent; capacity;           |
-|              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes                  |
+|              | unconfirmed [WORKFLOW/PIPELINE]: to be reported even where nothing changes;                 |
+|              | autostart (cron, systemd, none): how the daemon is to come back after a reboot, while it    |
+|              | holds a cron trigger. A tag whose charge has not come, or is bad, is not confirmed (failed) |
 | granted      | boot, up: the agent's own reading when it asked; leases hold from there                     |
 | start        | order (RunOrder), secrets {VARIABLE: value}            idempotent by the run's id          |
 | unlock       | run, secrets                         the values again, for an agent that may have lost them |
@@ -30,7 +32,8 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | artifact     | id, offset, size, + blob                                   one piece of what was fetched   |
 | fetched      | id, size                                                   all of it was sent              |
 | stowed       | id, sha256, have      bytes that are safe here; all of them only once the sha256 holds     |
-| lease        | boot, up: its CLOCK_BOOTTIME now; it asks to go on with what may be replaced                |
+| lease        | boot, up: its CLOCK_BOOTTIME now, at: its wall clock; it asks to go on with what may be    |
+|              | replaced. Right after its hello, and every third of its shortest lease                      |
 | refused      | code (StaleEpoch, ...), message                                                            |
 | failed       | id, message                                            a request that cannot be answered   |
 """
@@ -56,7 +59,11 @@ def hello_from_control(epoch: int, role: str, version: str, journal: Optional[st
 
 
 def assign(
-    epoch: int, wanted: Mapping[str, str], capacity: Optional[int], unconfirmed: Optional[List[str]] = None
+    epoch: int,
+    wanted: Mapping[str, str],
+    capacity: Optional[int],
+    unconfirmed: Optional[List[str]] = None,
+    autostart: str = "none",
 ) -> Message:
     return {
         "type": "assign",
@@ -64,6 +71,7 @@ def assign(
         "all": dict(wanted),
         "capacity": capacity,
         "unconfirmed": list(unconfirmed or []),
+        "autostart": autostart,
     }
 
 
@@ -214,8 +222,8 @@ def stowed(request: int, sha256: str, have: int) -> Message:
     return {"type": "stowed", "id": request, "sha256": sha256, "have": have}
 
 
-def lease(boot: str, up: float) -> Message:
-    return {"type": "lease", "boot": boot, "up": up}
+def lease(boot: str, up: float, at: float) -> Message:
+    return {"type": "lease", "boot": boot, "up": up, "at": at}
 
 
 def refused(code: str, message: str) -> Message:
