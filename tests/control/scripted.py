@@ -15,6 +15,8 @@ from typing import Any, Callable
 from tests.instants import instant
 from xene.errors import Unreachable, XeneError
 from xene.model import events as ev
+from xene.model import ids
+from xene.model.charge import revision_of
 from xene.transport.base import Target
 from xene.wire import frames, messages
 
@@ -69,6 +71,8 @@ class Agent:
         self.orders: dict[str, dict[str, Any]] = {}
         self.ended: set[str] = set()
         self.has: dict[str, str] = {}
+        self.charges: dict[str, list[Any]] = {}  # [tag, charge, secrets] by pipeline
+        self.zones: dict[str, str] = {}
         self.logs: dict[str, list[tuple[str, str, bytes]]] = {}
         self.heard: list[dict[str, Any]] = []
         self.blob = b""  # came with the message that is being answered
@@ -155,6 +159,32 @@ class Agent:
         if new or gone:
             self.has = dict(message["all"])
             self.record(ev.assigned(1000.0, new, gone, 2))
+
+    def _entrust(self, _: socket.socket, message: dict[str, Any]) -> None:
+        self.charges.update(message["charges"])
+        self.zones.update(message["zones"])
+
+    def fire(self, state: str, key: str, trigger: str, at: int) -> str:
+        """A slot of a charge fires, and its run does what `play` says; its id. `state` is the state's uuid."""
+        workflow, _, pipeline = key.partition("/")
+        tag, charge, _ = self.charges[key]
+        run = ids.slot_run_id(state, workflow, pipeline, trigger, at)
+        fired = {
+            "workflow": workflow, "pipeline": pipeline, "trigger": trigger, "slot": at,
+            "revision": revision_of(tag), "params": charge["duties"][trigger]["params"],
+        }  # fmt: skip
+        with self._lock:
+            self.orders[run] = {"spec": charge["spec"], "params": fired["params"]}
+            self.record(ev.run_accepted(at, run, {}, fired))
+            self.record(ev.run_started(instant(at), run))
+            if self.play in END:
+                self.do(run, *END[self.play])
+            self._pump()
+        return run
+
+    def settle(self, key: str, trigger: str, outcome: str, reason: str, *instants: int) -> None:
+        """Slots that do not fire."""
+        self.say(ev.slots_settled(1000.0, key, trigger, outcome, reason, "as it is told", list(instants)))
 
     def _start(self, _: socket.socket, message: dict[str, Any]) -> None:
         order = message["order"]

@@ -106,7 +106,7 @@ class Leases:
 
     def _ask(self, now: Clock) -> None:
         asked = Grant(now.boot, now.up, now.at)
-        if not self._send(messages.lease(now.boot, now.up)):
+        if not self._send(messages.lease(now.boot, now.up, now.at)):
             self._ask_at = None
             return
         self._asked = [*self._asked, asked][-_ASKED:]

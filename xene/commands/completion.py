@@ -93,6 +93,7 @@ def names(ctx: Any, incomplete: str) -> list[str]:
         "workflows": _workflows,
         "pipelines": _pipelines,
         "runs": lambda state: _runs(state, "/" in incomplete),
+        "slots": _pipelines,
         "agents": lambda state: (row["name"] for row in views.agents(state, limit=MANY)),
         "secrets": lambda state: (row["name"] for row in views.secrets(state, limit=MANY)),
         "templates": lambda state: (row["name"] for row in views.templates(state, limit=MANY)),
@@ -104,11 +105,15 @@ def explained(ctx: Any, incomplete: str) -> list[str]:
     """`KIND/NAME` for `why`: first the kinds, then their names."""
     word, slash, _ = incomplete.partition("/")
     if not slash:
-        return [f"{kind.one}/" for kind in (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.AGENTS)]
+        return [
+            f"{kind.one}/"
+            for kind in (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.SLOTS, kinds.AGENTS)
+        ]
     readers = {
         "workflow": _workflows,
         "pipeline": _pipelines,
         "run": lambda state: _runs(state, incomplete.count("/") > 1),
+        "slot": _pipelines,
         "agent": lambda state: (row["name"] for row in views.agents(state, limit=MANY)),
     }
     reader = readers.get(word)

@@ -17,6 +17,7 @@ from xene.store.db import State
 
 EVENTS = 20
 RUNS = 10
+SLOTS = 10
 
 
 def describe(
@@ -25,7 +26,7 @@ def describe(
         str,
         typer.Argument(
             metavar="KIND",
-            help="workflow, pipeline, run, agent, secret, template or event.",
+            help="workflow, pipeline, run, slot, agent, secret, template or event.",
             autocompletion=completion.kind_names,
         ),
     ],
@@ -37,7 +38,7 @@ def describe(
     """Show one object in full, its last events and its last runs.
 
     With -o json the object as 'get' prints it, with `events` and, where it has some, `runs`,
-    `pipelines` and `description`.
+    `pipelines`, `triggers`, `slots` and `description`.
     For events NAME is the object that they are about, such as run/shop/build.
     """
     wanted = kinds.kind_of(kind)
@@ -74,8 +75,12 @@ def around(state: State, kind: Kind, row: Row) -> dict[str, Any]:
     if kind is kinds.WORKFLOWS:
         out["description"] = views.description(state, row["name"])
         out["pipelines"] = views.pipelines(state, workflow=row["name"])
+        out["triggers"] = views.triggers(state, row["name"])
+        out["slots"] = views.slots(state, workflow=row["name"], limit=SLOTS)
         out["runs"] = views.runs(state, workflow=row["name"], limit=RUNS)
     elif kind is kinds.PIPELINES:
+        out["triggers"] = views.triggers(state, row["workflow"], row["name"])
+        out["slots"] = views.slots(state, workflow=row["workflow"], pipeline=row["name"], limit=SLOTS)
         out["runs"] = views.runs(state, workflow=row["workflow"], pipeline=row["name"], limit=RUNS)
     elif kind is kinds.TEMPLATES:
         out["description"] = views.description(state, row["name"], kind.object)
@@ -90,6 +95,7 @@ def page(kind: Kind, row: Row, more: dict[str, Any], now: float, color: bool) ->
     """The text of one object with what belongs to it."""
     sections: list[tuple[str, str, Any]] = [
         ("Pipelines", "pipelines", kinds.PIPELINES),
+        ("Last slots", "slots", kinds.SLOTS),
         ("Last runs", "runs", kinds.RUNS),
         ("Events", "events", kinds.EVENTS),
     ]
@@ -100,6 +106,8 @@ def page(kind: Kind, row: Row, more: dict[str, Any], now: float, color: bool) ->
         text = pages.template(row, more["description"], color)
     else:
         text = pages.PAGES[kind.name](row, now, color)
+    if more.get("triggers"):
+        text += pages.triggers(more["triggers"], color)
     return text + "".join(
         pages.section(title, more.get(key, []), shown, now, color) for title, key, shown in sections
     )

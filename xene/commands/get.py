@@ -24,15 +24,17 @@ KindArgument = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
-        help="workflows, pipelines, runs, agents, secrets, templates or events;"
-        " also workflow, wf, pl, r, ag, sec, tpl, ev.",
+        help="workflows, pipelines, runs, slots, agents, secrets, templates or events;"
+        " also workflow, wf, pl, r, sl, ag, sec, tpl, ev.",
         autocompletion=completion.kind_names,
     ),
 ]
 Name = Annotated[
     Optional[str],
     typer.Argument(
-        metavar="NAME", help="One object; a run also by WORKFLOW/PIPELINE.", autocompletion=completion.names
+        metavar="NAME",
+        help="One object; a run also by WORKFLOW/PIPELINE; slots of WORKFLOW[/PIPELINE[/TRIGGER]][@TIME].",
+        autocompletion=completion.names,
     ),
 ]
 Selector = Annotated[
@@ -48,12 +50,17 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on and print what
 Limit = Annotated[int, typer.Option("--limit", metavar="N", help="At most so many; 0: all. Default 50.")]
 Phase = Annotated[Optional[str], typer.Option("--phase", metavar="PHASE", help="Those in this phase.")]
 Outcome = Annotated[
-    Optional[str], typer.Option("--outcome", metavar="success|error", help="Runs that ended so.")
+    Optional[str],
+    typer.Option(
+        "--outcome",
+        metavar="OUTCOME",
+        help="Runs that ended in success or error; slots that are fired, skipped, missed, expired or unknown.",
+    ),
 ]
 Since = Annotated[
     Optional[str],
     typer.Option(
-        "--since", metavar="TIME", help="Runs and events since 10m, 2h ... ago, or an RFC 3339 time."
+        "--since", metavar="TIME", help="Runs, slots and events since 10m, 2h ... ago, or an RFC 3339 time."
     ),
 ]
 
@@ -84,13 +91,15 @@ def get(
             return listing.rows(state, wanted, asked)
         if wanted is kinds.EVENTS:
             return listing.events_of(state, name, asked)
+        if wanted is kinds.SLOTS:
+            return listing.slots_of(state, name, asked)
         return [listing.one(state, wanted, name)]
 
     if watch:
         return _watch(call, wanted, look)
     with db.open_for_reading(call.state) as state:
         rows = look(state)
-        one = name is not None and wanted is not kinds.EVENTS
+        one = name is not None and wanted not in (kinds.EVENTS, kinds.SLOTS)
         show(call, wanted, rows, one=one)
     if wanted is not kinds.WORKFLOWS:
         freshness.tell(call, call.state)
@@ -118,7 +127,7 @@ def _watch(call: Call, kind: Kind, look: Callable[[db.State], list[Row]]) -> int
             version = state.data_version() if state.exists else None
             while True:
                 changed = [row for row in look(state) if seen.get(_key(kind, row)) != row]
-                if kind in (kinds.RUNS, kinds.EVENTS):
+                if kind in (kinds.RUNS, kinds.EVENTS, kinds.SLOTS):
                     changed.reverse()  # lists are newest first; a stream is read downwards
                 seen.update((_key(kind, row), row) for row in changed)
                 _print_changed(call, kind, changed, widths)

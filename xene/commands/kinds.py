@@ -78,6 +78,12 @@ def _last_run(row: Row, _: float) -> Any:
     return last["id"] if last else None
 
 
+def _next_fire(row: Row, now: float) -> str | None:
+    """In how long it is due next."""
+    due = seconds(row["nextFire"])
+    return None if due is None else f"in {format_age(max(0.0, due - now))}"
+
+
 def _load(row: Row, _: float) -> str:
     total = row["capacity"]
     return f"{row['capacityUsed'] or 0}/{'?' if total is None else total}"
@@ -108,7 +114,10 @@ WORKFLOWS = Kind(
         Column("REVISION", _of("revision")),
         Column("SOURCE", _of("source")),
     ),
-    (Column("LABELS", lambda row, _: pairs(row["labels"])),),
+    (
+        Column("SUSPENDED", lambda row, _: "yes" if row["suspended"] else "no"),
+        Column("LABELS", lambda row, _: pairs(row["labels"])),
+    ),
 )
 PIPELINES = Kind(
     "pipelines",
@@ -120,6 +129,7 @@ PIPELINES = Kind(
         Column("PHASE", _pipeline_phase),
         Column("AGENT", _of("agent")),
         Column("EXECUTION", _of("execution")),
+        Column("NEXT", _next_fire),
         Column("REASON", _of("reason")),
     ),
     (
@@ -197,6 +207,21 @@ TEMPLATES = Kind(
     ),
     (Column("LABELS", lambda row, _: pairs(row["labels"])),),
 )
+SLOTS = Kind(
+    "slots",
+    "slot",
+    ("sl",),
+    lambda row: f"{row['workflow']}/{row['pipeline']}/{row['trigger']}@{row['at']}",
+    (
+        Column("AT", _of("at")),
+        Column("PIPELINE", lambda row, _: _pipeline_name(row)),
+        Column("TRIGGER", _of("trigger")),
+        Column("OUTCOME", _of("outcome")),
+        Column("REASON", _of("reason")),
+        Column("RUN", _of("run")),
+    ),
+    (Column("AGENT", _of("agent")), Column("MESSAGE", _of("message"))),
+)
 EVENTS = Kind(
     "events",
     "event",
@@ -210,7 +235,7 @@ EVENTS = Kind(
     ),
     (Column("AT", _of("at")),),
 )
-ALL = (WORKFLOWS, PIPELINES, RUNS, AGENTS, SECRETS, TEMPLATES, EVENTS)
+ALL = (WORKFLOWS, PIPELINES, RUNS, SLOTS, AGENTS, SECRETS, TEMPLATES, EVENTS)
 
 
 def kind_of(word: str, allowed: Iterable[Kind] = ALL) -> Kind:

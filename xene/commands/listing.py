@@ -14,6 +14,8 @@ from xene.commands.tables import Row
 from xene.commands.text import did_you_mean
 from xene.errors import NotFound, Usage
 from xene.model import phases
+from xene.model.trigger import SLOT_OUTCOMES
+from xene.model.units import rfc3339
 from xene.store import views
 from xene.store.db import State
 
@@ -22,7 +24,7 @@ PHASES: Mapping[str, tuple[str, ...]] = {
     "runs": phases.RUN_PHASES,
     "agents": (phases.READY, phases.NOT_READY, phases.UNTRUSTED, phases.UNREACHABLE),
 }
-OUTCOMES = ("success", "error")
+OUTCOMES: Mapping[str, tuple[str, ...]] = {"runs": ("success", "error"), "slots": SLOT_OUTCOMES}
 # Which filters a kind has; the others are refused rather than passed over.
 FILTERS: Mapping[str, tuple[str, ...]] = {
     "workflows": ("selector",),
@@ -31,6 +33,7 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
     "agents": ("selector", "phase"),
     "secrets": ("selector",),
     "templates": ("selector",),
+    "slots": ("selector", "outcome", "since"),
     "events": ("since",),
 }
 
@@ -54,7 +57,7 @@ class Filter:
         if self.phase is not None:
             given["phase"] = _word(self.phase, PHASES[kind.name], "phase")
         if self.outcome is not None:
-            given["outcome"] = _word(self.outcome, OUTCOMES, "outcome")
+            given["outcome"] = _word(self.outcome, OUTCOMES[kind.name], "outcome")
         if self.since is not None:
             given["since"] = self.since
         if self.selector is not None:
@@ -90,6 +93,8 @@ def one(state: State, kind: Kind, name: str) -> Row:
     if kind is kinds.PIPELINES:
         workflow, pipeline = views.resolve_pipeline(state, name)
         return views.pipelines(state, workflow=workflow, name=pipeline)[0]
+    if kind is kinds.SLOTS:
+        return _slot(state, name)
     if kind is kinds.EVENTS:
         raise Usage("an event has no name", hint=f"'xene get events {name}' lists those of one object")
     read: Callable[..., list[Row]] = getattr(views, kind.name)
@@ -98,6 +103,27 @@ def one(state: State, kind: Kind, name: str) -> Row:
         known = [kind.key(row) for row in read(state)]
         raise NotFound(
             f"there is no {kind.one} {name}", hint=did_you_mean(name, known) or f"xene get {kind.name}"
+        )
+    return found[0]
+
+
+def slots_of(state: State, name: str, wanted: Filter) -> list[Row]:
+    """Slots of `WORKFLOW[/PIPELINE[/TRIGGER]][@TIME]`, newest first. Raises NotFound where there is no trigger."""
+    found = views.resolve_slots(state, name)
+    at = found.pop("at", None)
+    asked = wanted.checked(kinds.SLOTS)
+    if at is None:
+        return views.slots(state, **found, **asked)
+    rows = views.slots(state, **found, **{**asked, "since": at, "limit": None})
+    return [row for row in rows if row["at"] == rfc3339(at)][: wanted.limit]
+
+
+def _slot(state: State, name: str) -> Row:
+    """The slot that is named, or the newest of those. Raises NotFound."""
+    found = slots_of(state, name, Filter(limit=1))
+    if not found:
+        raise NotFound(
+            f"there is no slot {name} yet", hint="xene get slots; xene schedule shows what is ahead"
         )
     return found[0]
 

@@ -7,6 +7,8 @@ from typing import Any, Callable, Mapping, Sequence
 from xene.commands import kinds, tables
 from xene.commands.tables import BOLD, Row, fields, paint
 from xene.commands.text import one_line
+from xene.model.fields import as_list
+from xene.model.trigger import UTC
 
 
 def workflow(row: Row, pipelines: Sequence[Row], color: bool, description: str = "") -> str:
@@ -121,6 +123,7 @@ def run(row: Row, now: float, color: bool) -> str:
             ("Message", row["message"]),
             ("Agent", row["agent"]),
             ("Trigger", row["trigger"]),
+            *([("Slot", row["slot"])] if row["slot"] else []),
             ("Fire", row["fire"]),
             ("Params", row["params"]),
             ("Revision", row["revision"]),
@@ -200,6 +203,29 @@ def template(row: Row, description: str, color: bool) -> str:
     return fields(head, color=color)
 
 
+def triggers(rows: Sequence[Row], color: bool) -> str:
+    """The cron triggers of a workflow or pipeline, and when each is due next."""
+    cells = [
+        [
+            one_line(f"{row['pipeline']}/{row['name']}"),
+            one_line(", ".join(as_list(row["cron"]["schedule"]))),
+            one_line(row["cron"].get("timeZone", UTC)),
+            row["nextDue"] or "-",
+        ]
+        for row in rows
+    ]
+    body = tables.lay_out(["TRIGGER", "SCHEDULE", "TIME ZONE", "NEXT DUE"], cells, color=color)
+    return f"\n{paint('Triggers', BOLD, color)}\n" + "".join(f"  {line}\n" for line in body.splitlines())
+
+
+def slot(row: Row, now: float, color: bool) -> str:
+    """A slot: one instant at which a trigger was due."""
+    pairs = [("Pipeline", f"{row['workflow']}/{row['pipeline']}"), ("Trigger", row["trigger"])]
+    pairs += [("At", _when(row["at"], now)), ("Outcome", row["outcome"]), ("Reason", row["reason"])]
+    pairs += [("Message", row["message"]), ("Run", row["run"]), ("Agent", row["agent"])]
+    return fields(pairs, color=color)
+
+
 def section(title: str, rows: Sequence[Row], kind: kinds.Kind, now: float, color: bool) -> str:
     """A table below an object: its events, its last runs. Nothing where there are none."""
     if not rows:
@@ -218,6 +244,7 @@ def event(row: Row, now: float, color: bool) -> str:
 PAGES: Mapping[str, Callable[[Row, float, bool], str]] = {
     "pipelines": pipeline,
     "runs": run,
+    "slots": slot,
     "agents": agent,
     "secrets": secret,
 }

@@ -16,7 +16,7 @@ from xene.model import phases
 from xene.store import db, views
 from xene.store.db import State
 
-EXPLAINED = (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.AGENTS)
+EXPLAINED = (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.SLOTS, kinds.AGENTS)
 
 
 def why(
@@ -25,7 +25,7 @@ def why(
         str,
         typer.Argument(
             metavar="KIND/NAME",
-            help="Such as pipeline/shop/build, run/shop/build, run/20261123-023000-k7q2m4xa, agent/build-1.",
+            help="Such as pipeline/shop/build, run/shop/build, slot/shop/build/nightly@TIME, agent/build-1.",
             autocompletion=completion.explained,
         ),
     ],
@@ -67,7 +67,7 @@ def parse(target: str, state: State) -> tuple[Kind, str]:
 def explain(state: State, kind: Kind, row: Row) -> list[str]:
     """The lines for one object; the first says its state."""
     from xene.plan import explain as plan
-    from xene.plan import explain_run
+    from xene.plan import explain_run, explain_slot
 
     agents = views.agents(state)
     if kind is kinds.RUNS:
@@ -76,10 +76,23 @@ def explain(state: State, kind: Kind, row: Row) -> list[str]:
         return explain_run.run(row, agent, _pipeline(state, row["workflow"], row["pipeline"]), older)
     if kind is kinds.PIPELINES:
         found = views.workflows(state, name=row["workflow"])
-        return plan.pipeline(row, found[0] if found else None, agents)
+        lines = plan.pipeline(row, found[0] if found else None, agents)
+        return lines + _fires(state, row)
+    if kind is kinds.SLOTS:
+        agent = next((each for each in agents if each["name"] == row["agent"]), None)
+        return explain_slot.slot(row, _pipeline(state, row["workflow"], row["pipeline"]), agent)
     if kind is kinds.WORKFLOWS:
         return plan.workflow(row, views.pipelines(state, workflow=row["name"]), agents)
     return plan.agent(row, views.pipelines(state, agent=row["name"]), _open_runs(state, row["name"]))
+
+
+def _fires(state: State, row: Row) -> list[str]:
+    """What is due for a pipeline, and what became of what was."""
+    from xene.plan import explain_slot
+
+    triggers = views.triggers(state, row["workflow"], row["name"])
+    slots = views.slots(state, workflow=row["workflow"], pipeline=row["name"], limit=explain_slot.LAST)
+    return explain_slot.pipeline(row, triggers, slots)
 
 
 def _older(state: State, row: Row) -> list[Row]:

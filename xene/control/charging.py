@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from xene.control.placing import parse
 from xene.manifest import zones as host
@@ -35,11 +35,8 @@ def refresh_zones(state: State) -> None:
 
 
 def _changed(name: str, digest: str) -> bytes | None:
-    try:
-        data = host.zone_bytes(name)
-    except KeyError:
-        return None
-    return None if host.digest(data) == digest else data
+    data = _read(name)
+    return None if data is None or host.digest(data) == digest else data
 
 
 def is_untagged(conn: sqlite3.Connection) -> bool:
@@ -55,12 +52,13 @@ def is_due(conn: sqlite3.Connection) -> bool:
 def reckon(conn: sqlite3.Connection, now: float) -> None:
     """Give a tag to every pipeline that is on an agent and that nobody else may fire."""
     charges.tag_plain(conn)
+    zones = _Zones(conn, now)
+    zones.keep(triggers.zones(conn))
     stale = charges.stale(conn)
     if not stale:
         return
     known = {row.name: row for row in agents.every(conn)}
     suspended = overrides.suspension(conn)
-    zones = _Zones(conn, now)
     specs: dict[str, Mapping[str, Any]] = {}
     for each in stale:
         if each.charged != each.agent:
@@ -122,24 +120,30 @@ def _charge(
 
 
 class _Zones:
-    """The digests of zones by name: `known` are those that are stored."""
+    """The digests of zones by name: `known` are those that are stored, as many as this host knows."""
 
     def __init__(self, conn: sqlite3.Connection, now: float) -> None:
         self._conn, self._now = conn, now
         self.known = charges.zones(conn)
 
+    def keep(self, names: Iterable[str]) -> None:
+        """Store these too, as far as this host knows them."""
+        for name in names:
+            if name not in self.known and (data := _read(name)) is not None:
+                self.known[name] = host.digest(data)
+                charges.put_zone(self._conn, name, self.known[name], data)
+
     def has(self, name: str, each: charges.Stale, trigger: str) -> bool:
-        """Whether the zone of a trigger is known; it is stored if it was not. If it is none, an event says so."""
+        """Whether the zone of a trigger is known. If it is not, an event says so."""
         if name not in self.known:
-            try:
-                data = host.zone_bytes(name)
-            except KeyError:
-                message = (
-                    f"trigger {trigger} does not fire: this host knows no time zone {name}; install tzdata"
-                )
-                key = pipeline_key(each.workflow, each.pipeline)
-                events.note_news(self._conn, self._now, "Pipeline", key, "TimeZoneUnknown", message)
-                return False
-            self.known[name] = host.digest(data)
-            charges.put_zone(self._conn, name, self.known[name], data)
-        return True
+            message = f"trigger {trigger} does not fire: this host knows no time zone {name}; install tzdata"
+            key = pipeline_key(each.workflow, each.pipeline)
+            events.note_news(self._conn, self._now, "Pipeline", key, "TimeZoneUnknown", message)
+        return name in self.known
+
+
+def _read(name: str) -> bytes | None:
+    try:
+        return host.zone_bytes(name)
+    except KeyError:
+        return None

@@ -137,7 +137,9 @@ class Control:
         with self.state.snapshot() as conn:
             safe = safes.look(self.place.home, conn, self.sessions.links)
         with self.state.transaction() as conn:
-            if charging.is_due(conn):  # somebody wrote meanwhile: what was looked up may not be what is needed
+            if charging.is_due(
+                conn
+            ):  # somebody wrote meanwhile: what was looked up may not be what is needed
                 return True
             more = self.accounting.account(conn, now)
             followed = following.follow(conn, now)

@@ -77,8 +77,8 @@ def _letter(
         missing = [key for key, revision in wanted.items() if confirmed.get((name, key)) != revision]
         told = {key: (tag, seen.lost_after.get(key)) for key, tag in wanted.items()}
         leases.sent(conn, name, told)
-        assign = messages.assign(epoch, wanted, orders.assign.capacity, missing)
-        out.append(assign | {"autostart": orders.assign.autostart})
+        how = orders.assign.autostart
+        out.append(messages.assign(epoch, wanted, orders.assign.capacity, missing, how))
     if orders.starts:
         runs.sent(conn, now, str(seen.rows[name].journal), orders.starts)
         out += [

@@ -10,7 +10,7 @@ from xene.control.safe import Safe
 from xene.control.sessions import Link
 from xene.model import phases
 from xene.model.agent import CRON
-from xene.model.workflow import REPLACE
+from xene.model.workflow import MOVE
 from xene.plan.orders import AgentView, Answer, Assigned, Held, Retry, RunView
 from xene.store import agents, charges, pipelines, runs, wishes
 from xene.store.agents import Agent
@@ -49,7 +49,7 @@ def read(conn: sqlite3.Connection, links: dict[str, Link], safe: Safe | None = N
         {
             f"{row.workflow}/{row.name}": placement.lost_after
             for row in placed
-            if (placement := placing.parse(row.placement)).on_lost == REPLACE
+            if (placement := placing.parse(row.placement)).on_lost == MOVE
         },
         sorted({row.agent for row in held if row.bound is not None}),
     )

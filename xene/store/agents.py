@@ -12,6 +12,7 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.errors import NotFound
 from xene.model import phases
+from xene.model.agent import AUTOSTARTS, NO_AUTOSTART
 from xene.store import events, overrides
 
 FACTS_MAX = 64 * 1024  # characters of JSON
@@ -183,6 +184,17 @@ def trust(conn: sqlite3.Connection, now: float, name: str, key: str, fingerprint
 def cordon(conn: sqlite3.Connection, name: str, cordoned: bool) -> None:
     """Whether the agent takes nothing new, after manifest and words."""
     conn.execute("UPDATE agents SET cordoned = ? WHERE name = ?", (int(cordoned), name))
+
+
+def comes_back(conn: sqlite3.Connection, now: float, name: str, how: str, why: str | None) -> None:
+    """How the agent's daemon comes back after a reboot (cron, systemd, none), and why not as it was asked to."""
+    conn.execute(
+        "UPDATE agents SET facts = json_set(coalesce(facts, '{}'), '$.autostart', ?) WHERE name = ?",
+        (how if how in AUTOSTARTS else NO_AUTOSTART, name),
+    )
+    if why:
+        message = f"it does not come back by itself after a reboot: {why}"
+        events.note_news(conn, now, "Agent", name, "AutostartFailed", message)
 
 
 def drop(conn: sqlite3.Connection, name: str) -> None:

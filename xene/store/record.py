@@ -51,6 +51,11 @@ def _add(batch: Batch, event: Mapping[str, Any]) -> None:
             agents.confirm(batch.conn, batch.agent, reported.revisions(event["set"]), gone)
             for key in gone:
                 slots.let_go(batch.conn, batch.now, batch.agent, key)
+        elif kind == "autostart":
+            comes_back = reported.name(event["how"]), reported.text(event["message"])
+            agents.comes_back(batch.conn, batch.now, batch.agent, *comes_back)
+        elif kind == "clock.stepped":
+            batch.notes[batch.agent, "ClockStepped"] = f"its clock was set by {float(event['by']):+.1f} s"
         elif kind == "slots.settled":
             slot_folds.settled(batch, event)
         elif kind == "run.accepted" and event.get("fired") is not None:

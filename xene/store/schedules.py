@@ -30,6 +30,12 @@ class Schedules:
         data = self._zones[name]
         return None if data is None else _schedule(cron, data)
 
+    def next_after(self, cron: str, after: float) -> float | None:
+        """The first instant later than `after` at which a cron is due, None where it is not known to be ever."""
+        schedule = self.of(cron)
+        found = None if schedule is None else schedule.next_after(after)
+        return None if found is None else float(found.at)
+
 
 @lru_cache(maxsize=256)
 def _zone(data: bytes) -> Zone:

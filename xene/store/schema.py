@@ -222,7 +222,7 @@ FROM objects WHERE kind = 'Workflow';
 
 CREATE VIEW xene_pipelines AS
 SELECT p.workflow, p.name, p.phase, p.reason, p.message, p.agent, p.revision,
-  (SELECT h.observed_revision FROM holdings h
+  (SELECT substr(h.observed_revision, 1, instr(h.observed_revision || '.', '.') - 1) FROM holdings h
     WHERE h.workflow = p.workflow AND h.pipeline = p.name AND h.agent = p.agent) AS observed_revision,
   (SELECT r.phase FROM runs r WHERE r.workflow = p.workflow AND r.pipeline = p.name
     ORDER BY r.seq DESC LIMIT 1) AS execution,

@@ -12,6 +12,7 @@ import sqlite3
 from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.model import phases
+from xene.model.trigger import UTC
 from xene.store import lapses
 
 _ASKED = "workflow, pipeline, name, cron, since, watermark"
@@ -55,6 +56,14 @@ def starting(conn: sqlite3.Connection, workflow: str, trigger: str) -> list[str]
     rows = conn.execute(
         "SELECT pipeline FROM triggers WHERE workflow = ? AND name = ? AND cron IS NOT NULL",
         (workflow, trigger),
+    )
+    return [row[0] for row in rows]
+
+
+def zones(conn: sqlite3.Connection) -> list[str]:
+    """The names of all time zones that triggers have."""
+    rows = conn.execute(
+        f"SELECT DISTINCT coalesce(json_extract(cron, '$.timeZone'), '{UTC}') FROM triggers WHERE cron IS NOT NULL"
     )
     return [row[0] for row in rows]
 

@@ -7,9 +7,11 @@ they have an order in time, else by name.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, Sequence
 
 from xene.model import codec, phases
+from xene.model.charge import revision_of
 from xene.model.units import rfc3339
 from xene.store import overrides
 from xene.store.agents import cpus_of
@@ -17,6 +19,7 @@ from xene.store.db import State
 from xene.store.resolve import resolve_pipeline, resolve_run
 from xene.store.rows import Json, Labels, Where, anything, bounded, by_workflow, instant
 from xene.store.run_views import run, runs
+from xene.store.slot_views import next_fires, resolve_slots, slots, triggers
 
 __all__ = [
     "agents",
@@ -24,10 +27,13 @@ __all__ = [
     "pipelines",
     "resolve_pipeline",
     "resolve_run",
+    "resolve_slots",
     "run",
     "runs",
     "secrets",
+    "slots",
     "templates",
+    "triggers",
     "workflows",
 ]
 
@@ -70,7 +76,7 @@ def _workflow(row: Sequence[Any], suspended: bool) -> Json:
 
 _PIPELINES = (
     "SELECT p.workflow, p.name, p.phase, r.phase, p.reason, p.message, p.agent, p.revision,"
-    " h.observed_revision, r.id FROM pipelines p"
+    " h.observed_revision, r.id, p.tag FROM pipelines p"
     " LEFT JOIN holdings h ON h.workflow = p.workflow AND h.pipeline = p.name AND h.agent = p.agent"
     " LEFT JOIN runs r ON r.seq = (SELECT max(seq) FROM runs WHERE workflow = p.workflow AND pipeline = p.name)"
 )
@@ -100,14 +106,18 @@ def pipelines(
         wanted = by_workflow(conn, labels)
         rows = bounded(conn.execute(query, where.values), limit, lambda row: wanted(row[0]))
         suspension = overrides.suspension(conn)
-    return [_pipeline(row, suspension.of_pipeline(row[0], row[1])) for row in rows]
+        suspended = {row[:2] for row in rows if suspension.of_pipeline(row[0], row[1])}
+        fires = next_fires(conn, [row[:2] for row in rows if row[:2] not in suspended], time.time())
+    return [_pipeline(row, row[:2] in suspended, fires.get(row[:2])) for row in rows]
 
 
-def _pipeline(row: Sequence[Any], suspended: bool) -> Json:
-    workflow, name, phase, execution, reason, message, agent, revision, observed, run_id = row
-    if phase == phases.SCHEDULED and reason is None and observed not in (None, revision):
+def _pipeline(row: Sequence[Any], suspended: bool, next_fire: float | None) -> Json:
+    workflow, name, phase, execution, reason, message, agent, revision, held, run_id, tag = row
+    observed = None if held is None else revision_of(held)
+    if phase == phases.SCHEDULED and reason is None and _is_behind(held, revision, tag):
         reason = phases.AGENT_BEHIND
-        message = f"agent {agent} still has revision {observed}; it gets {revision} when it can be reached"
+        what, new = (f"revision {observed}", revision) if observed != revision else (_EARLIER, "the new ones")
+        message = f"agent {agent} still has {what}; it gets {new} when it can be reached"
     return {
         "workflow": workflow,
         "name": name,
@@ -119,9 +129,17 @@ def _pipeline(row: Sequence[Any], suspended: bool) -> Json:
         "revision": revision,
         "observedRevision": observed,
         "suspended": suspended,
-        "nextFire": None,
+        "nextFire": instant(next_fire),
         "lastRun": None if run_id is None else {"id": run_id, "phase": execution},
     }
+
+
+_EARLIER = "earlier triggers of it, or an earlier env of the agent"
+
+
+def _is_behind(held: str | None, revision: str, tag: str | None) -> bool:
+    """Whether an agent has confirmed something else. Without a tag what it is to have is not reckoned yet."""
+    return held is not None and (revision_of(held) != revision if tag is None else held != tag)
 
 
 # -- secrets
