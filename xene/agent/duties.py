@@ -220,7 +220,7 @@ class Duties:
         """The clock was set back while no daemon lived, or the host came up with another time."""
         books = self.triggers.set_back(now.at)
         if books:
-            self._record(events.clock_stepped(now, min(now.at - self._ledger.last_at, 0.0), books))
+            self._record(events.clock_stepped(now, min(now.at - self._ledger.left_at, 0.0), books))
             self.triggers.rearm()
 
     def _come_back(self) -> None:
