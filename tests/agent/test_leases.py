@@ -63,11 +63,15 @@ def test_without_a_lease_nothing_of_it_starts_and_with_one_it_does(armed: str) -
         assert reasons(probe, "run.held", run) == [phases.WAITING_FOR_LEASE]
         forward(armed, 60)
         assert not fired(probe)
-        answer(probe)  # the clock was set since it was asked: worth nothing
-        probe.wait(lambda: any(e["type"] == "clock.stepped" for e in probe.events))
-        probe.say(messages.hello_from_control(1, "control", "test", probe.hello["journal"], 0))
-        count = sum(message["type"] == "lease" for message in probe.others)
-        probe.wait(lambda: sum(message["type"] == "lease" for message in probe.others) > count)
+        probe.wait(lambda: sum(message["type"] == "lease" for message in probe.others) == 2)
+        first = probe.one("lease")
+        assert first is not None
+        probe.say(
+            messages.granted(1, first["boot"], first["up"])
+        )  # the clock was set since: it is worth nothing
+        probe.say(messages.cancel(1, "20200101-000000-aaaaaaaa", False))
+        probe.wait(lambda: probe.one("failed"))  # the answer before this one was taken
+        assert not any(event["type"] in ("run.freed", "run.started") for event in probe.events)
         answer(probe)
         assert ended(probe, run)["phase"] == phases.SUCCESS
         (accepted,) = probe.wait(lambda: fired(probe))
@@ -115,7 +119,6 @@ def test_the_wall_clock_parts_from_the_boot_clock(armed: str) -> None:
         run = start_manually(probe, made)
         probe.wait(lambda: begun(probe, run))
         forward(armed, 5)
-        probe.say(messages.hello_from_control(1, "control", "test", probe.hello["journal"], 0))
         assert ended(probe, run)["reason"] == phases.LEASE_ENDED
 
 

@@ -130,7 +130,7 @@ def test_a_journal_torn_at_every_byte_behind_a_group_of_records(tmp_path: Path) 
     """Seven slots, of which four fire, in one group: wherever it is torn, the next daemon accounts for each once."""
     path = str(tmp_path / "journal")
     ledger = Ledger(*open_journal(path, events.journal_begun(1.0, "u")))
-    made = charge(since=1000.0, catch_up="all", starting_deadline=220.0)
+    made = charge(since=1020.0, catch_up="all", starting_deadline=220.0)
     wanted = {key_of(made): tag_of(made)}
     ledger.record(events.assigned(1001.0, wanted, [], 2, {key_of(made): made.to_json()}, zones()))
     ledger.journal.flush()

@@ -215,6 +215,7 @@ class Duties:
     def _stepped(self, by: float, now: Clock) -> None:
         self._record(events.clock_stepped(now, by, self.triggers.set_back(now.at)))
         self.triggers.rearm()
+        self._leases.hurry(now)
 
     def _set_back_unseen(self, now: Clock) -> None:
         """The clock was set back while no daemon lived, or the host came up with another time."""
