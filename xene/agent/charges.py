@@ -39,6 +39,11 @@ class Charges:
         self.comes_back = NO_AUTOSTART  # how it will
         self._through = 0  # books as of this record were in the journal's first one
 
+    def summary(self) -> Dict[str, Any]:
+        """What a compaction puts into the journal's first record; nothing where there is nothing to say."""
+        found = {"books": self.books, "autostart": self.autostart}
+        return found if self.books or self.autostart != NO_AUTOSTART else {}
+
     def __contains__(self, key: str) -> bool:
         return key in self.packed
 
@@ -50,6 +55,7 @@ class Charges:
     def begun(self, event: Event) -> None:
         """The journal's first record: what a compaction has put there of records that are no more."""
         self.books = event.get("books", {})
+        self.autostart = event.get("autostart", NO_AUTOSTART)
         self._through = event.get("through", 0)
 
     def assigned(self, event: Event, held: Mapping[str, str]) -> None:
@@ -63,7 +69,8 @@ class Charges:
         for key in event["gone"]:
             self.packed.pop(key, None)
         self.zones.update(event.get("zones", {}))
-        self.autostart = event.get("autostart", self.autostart)
+        if event["n"] > self._through:
+            self.autostart = event.get("autostart", self.autostart)
 
     def fired(self, event: Event) -> None:
         """A `run.accepted` of a slot."""

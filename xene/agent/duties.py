@@ -215,12 +215,13 @@ class Duties:
     def _stepped(self, by: float, now: Clock) -> None:
         self._record(events.clock_stepped(now, by, self.triggers.set_back(now.at)))
         self.triggers.rearm()
+        self._leases.hurry(now)
 
     def _set_back_unseen(self, now: Clock) -> None:
         """The clock was set back while no daemon lived, or the host came up with another time."""
         books = self.triggers.set_back(now.at)
         if books:
-            self._record(events.clock_stepped(now, min(now.at - self._ledger.last_at, 0.0), books))
+            self._record(events.clock_stepped(now, min(now.at - self._ledger.left_at, 0.0), books))
             self.triggers.rearm()
 
     def _come_back(self) -> None:

@@ -84,6 +84,11 @@ class Leases:
         """Control is in touch: ask at once."""
         self._ask_at = now.up
 
+    def hurry(self, now: Clock) -> None:
+        """What was granted may be worth nothing any more: ask at once, if control is in touch."""
+        if self._ask_at is not None:
+            self._ask_at = now.up
+
     def granted(self, boot: str, up: float, now: Clock) -> None:
         """Control's answer to the question that was asked at `up`; to another one it counts for nothing."""
         asked = next((each for each in self._asked if each.boot == boot and each.up == up), None)

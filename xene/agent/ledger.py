@@ -38,11 +38,12 @@ class Ledger:
         self.capacity = cpus()
         self.epoch = 0
         self.heard = 0  # the last record that control is known to have stored
-        self.last_at = 0.0  # when the newest record was made
+        self.left_at = 0.0  # when an earlier daemon made its last record
         self._ended: Dict[str, int] = {}  # run -> the record of its end
         self._compact_at = COMPACT_ABOVE
         for event in history:
             self._fold_known(event)
+            self.left_at = event["at"]
 
     def record(self, event: Event) -> Event:
         """Journal `event` and fold it into what is known."""
@@ -69,7 +70,7 @@ class Ledger:
             return
         self.journal.flush()
         compaction = Compaction(self.journal.read(0), self.runs, self.heard)
-        self.journal.compact(compaction.kept, {"books": self.charges.books} if self.charges.books else {})
+        self.journal.compact(compaction.kept, self.charges.summary())
         self._compact_at = max(COMPACT_ABOVE, 2 * self.journal.size)
 
     def _fold_known(self, event: Event) -> None:
@@ -85,7 +86,6 @@ class Ledger:
 
     def _fold(self, event: Event) -> None:
         kind = event["type"]
-        self.last_at = event["at"]
         if kind == "run.accepted":
             run = begin(event)
             self.runs[run.order.id] = run

@@ -213,10 +213,12 @@ class Triggers:
         """One record where there is one verdict; else several, with the book behind them."""
         written = book.to_json()
         alone = written if len(verdicts) == 1 else None
+        late = bool(verdicts) and now.at - (verdicts[0].at + trigger.offset) > PUNCTUAL
+        in_line = late and trigger.cron.catch_up == ALL  # what is caught up waits in line, all of it
         fate: Optional[Fate] = None
         slots: List[int] = []
         for verdict in verdicts:
-            new = self._fate(trigger, verdict, now)
+            new = self._fate(trigger, verdict, in_line)
             if slots and (new != fate or len(slots) == SLOTS):
                 self._settle(trigger, fate, slots, alone, now)
                 slots = []
@@ -230,24 +232,23 @@ class Triggers:
         if alone is None:
             self._record(events.book_kept(now.at, trigger.key, trigger.name, written))
 
-    def _fate(self, trigger: Trigger, verdict: Verdict, now: Clock) -> Optional[Fate]:
+    def _fate(self, trigger: Trigger, verdict: Verdict, in_line: bool) -> Optional[Fate]:
         """None where it fires."""
         if verdict.outcome != FIRED:
             return Fate(verdict.outcome, verdict.reason or "", verdict.message)
-        reason = self._in_the_way(trigger, verdict, now)
+        reason = self._in_the_way(trigger, verdict.at, in_line)
         return Fate(SLOT_SKIPPED, reason, _SKIPS[reason]) if reason else None
 
-    def _in_the_way(self, trigger: Trigger, verdict: Verdict, now: Clock) -> Optional[str]:
-        """Why another run keeps a slot from firing. What `catchUp: all` catches up waits in line, all of it."""
+    def _in_the_way(self, trigger: Trigger, at: int, in_line: bool) -> Optional[str]:
+        """Why another run keeps a slot from firing."""
         others = self._ledger.open.get(trigger.key)
-        if not others or self._run_id(trigger, verdict.at) in self._ledger.runs:
+        if not others or self._run_id(trigger, at) in self._ledger.runs:
             return None
         charge = self._ledger.charges.get(trigger.key) or {}
         policy = charge["spec"]["pipeline"].get("concurrencyPolicy", QUEUE)
         if policy == FORBID:
             return phases.CONCURRENCY_FORBID
-        late = now.at - (verdict.at + trigger.offset) > PUNCTUAL
-        if policy != QUEUE or (late and trigger.cron.catch_up == ALL):
+        if policy != QUEUE or in_line:
             return None
         runs = [self._ledger.runs[name] for name in others]
         waits = any(run.started_at is None and run.order.trigger == trigger.name for run in runs)
