@@ -176,6 +176,8 @@ class World:
         agent = self.agents[name]
         self.sent[name] = cursor[1] if cursor[0] == agent.journal.uuid else 0
         self._inbox.append(Up(name, agent.hello()))
+        agent.turn()  # it asks for its lease at once, and control hears that with the hello
+        agent.flush()
 
     def tell(self, name: str, message: Any) -> None:
         self._letters.append((name, message))
