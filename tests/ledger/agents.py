@@ -1,5 +1,5 @@
 """Agents in one process and in time that a test makes pass: the real triggers, leases and ledger of the daemon over
-a journal in memory. Nothing of theirs is simulated but the host: clocks, the disk, runs that take a while, the wire.
+a journal in memory. Nothing of theirs is simulated but the host: clocks, disk, runs that take a while, the wire.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ class Agent:
         self.home = Home(str(root / state / name))
         Path(self.home.path).mkdir(parents=True, exist_ok=True)
         self.skew, self.boot, self.boots, self.booted = 0.0, f"{name}-0", 0, now()
+        self._counted = 0
         self.accepted: dict[str, int] = {}  # runs whose acceptance is durable: how often
         self.journal = Journal([], f"{name}-journal")
         self.journal.append(ev.journal_begun(now(), self.journal.uuid))
@@ -159,11 +160,11 @@ class Agent:
         self._count()
 
     def _count(self) -> None:
-        """Every acceptance of a run that is durable."""
-        self.accepted = {}
-        for event in self.journal.durable:
+        """Every acceptance of a run that has become durable."""
+        for event in self.journal.durable[self._counted :]:
             if event["type"] == "run.accepted":
                 self.accepted[event["run"]] = self.accepted.get(event["run"], 0) + 1
+        self._counted = len(self.journal.durable)
 
     def turn(self) -> None:
         """What the daemon does when it wakes up, up to the moment before it is durable."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Iterable
@@ -216,16 +217,23 @@ class World:
     # -- time
 
     def pass_time(self, seconds: float) -> None:
-        """Both sides at work for so long."""
+        """Both sides at work for so long: agents whenever they have something to do, control now and then."""
         until = self.now + seconds
         while self.now < until:
-            waits = [agent.wakes_in() for agent in self.agents.values() if agent.alive]
-            self.now += min([until - self.now, self.looks if self.control is not None else 1e9, *waits])
-            for agent in self.agents.values():
-                if agent.alive:
-                    agent.turn()
-                    agent.flush()
+            look = min(until, self.now + (self.looks if self.control is not None else seconds))
+            self._let_agents_work(look)
+            self.now = look
             self.turn()
+
+    def _let_agents_work(self, until: float) -> None:
+        wakes = [(self.now + agent.wakes_in(), name) for name, agent in self.agents.items() if agent.alive]
+        heapify(wakes)
+        while wakes and wakes[0][0] <= until:
+            at, name = heappop(wakes)
+            self.now = at
+            self.agents[name].turn()
+            self.agents[name].flush()
+            heappush(wakes, (at + self.agents[name].wakes_in(), name))
 
     # -- what people do
 
