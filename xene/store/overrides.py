@@ -12,6 +12,7 @@ import sqlite3
 from typing import Iterable, Mapping, NamedTuple
 
 from xene.model.ids import pipeline_key
+from xene.store import triggers
 
 WORKFLOW, PIPELINE, AGENT = "Workflow", "Pipeline", "Agent"
 SUSPENDED, CORDONED, DRAINED = "suspended", "cordoned", "drained"
@@ -135,8 +136,6 @@ def resumed(conn: sqlite3.Connection, now: float, before: Suspension, workflow: 
         for (name,) in rows
         if before.of_pipeline(workflow, name) and not after.of_pipeline(workflow, name)
     ]
-    conn.executemany(
-        "UPDATE triggers SET since = max(since, ?) WHERE workflow = ? AND pipeline = ?",
-        [(now, workflow, name) for name in names],
-    )
+    for name in names:
+        triggers.resumed(conn, now, workflow, name)
     return names
