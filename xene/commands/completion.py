@@ -73,6 +73,11 @@ def targets(ctx: Any) -> list[str]:
     return _names(ctx, both)
 
 
+def pipelines(ctx: Any) -> list[str]:
+    """Names of pipelines, with their workflows."""
+    return _names(ctx, _pipelines)
+
+
 def kind_names() -> list[str]:
     """The kinds of `get` and `describe`."""
     return [kind.name for kind in kinds.ALL]

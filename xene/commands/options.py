@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Optional
 
 import typer
@@ -12,6 +13,7 @@ from xene.commands import completion
 from xene.errors import Usage
 from xene.model.units import parse_duration
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 RUN_HELP = "An id, a unique prefix, WORKFLOW/PIPELINE (its newest run), or WORKFLOW/PIPELINE~2."
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=completion.runs)]
@@ -22,6 +24,7 @@ Timeout = Annotated[
     Optional[str],
     typer.Option("--timeout", metavar="DURATION", help="Stop waiting after this long, with exit 6."),
 ]
+TIME = "now, 2h, -1d, 2026-11-23 (its beginning in UTC), or an RFC 3339 time"
 
 
 def seconds(text: str | None, option: str) -> float | None:
@@ -34,20 +37,38 @@ def seconds(text: str | None, option: str) -> float | None:
         raise Usage(f"{option}: {error}") from None
 
 
-def instant(text: str | None, option: str) -> float | None:
-    """Seconds since 1970 of `10m` (ago) or an RFC 3339 time. Raises Usage."""
+def instant(text: str | None, option: str, *, ahead: bool = False) -> float | None:
+    """Seconds since 1970 of one of the words for a time. Raises Usage.
+
+    `now`; a duration, ago (or with `ahead` from now on), `-1d` and `+2h` either way; a date, its beginning in
+    UTC; or an RFC 3339 time.
+    """
     if text is None:
         return None
+    found = _relative(text, ahead)
+    return _absolute(text, option) if found is None else found
+
+
+def _relative(text: str, ahead: bool) -> float | None:
+    if text == "now":
+        return time.time()
+    sign = {"+": 1.0, "-": -1.0}.get(text[:1])
     try:
-        return time.time() - parse_duration(text)
+        span = parse_duration(text if sign is None else text[1:])
     except ValueError:
-        pass  # it may be a time
+        return None  # it may be a time
+    return time.time() + span * (sign or (1.0 if ahead else -1.0))
+
+
+def _absolute(text: str, option: str) -> float:
     try:
+        if _DATE.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
         when = datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
     except ValueError:
         raise Usage(
             f"{option}: '{text}' is neither a duration nor a time",
-            hint="write it like 10m, 2h, 1d, or 2026-11-23T02:30:00Z",
+            hint="write it like 10m, 2h, -1d, now, 2026-11-23 or 2026-11-23T02:30:00Z",
         ) from None
     if when.tzinfo is None:
         raise Usage(f"{option}: '{text}' has no offset", hint=f"write {text}Z for UTC")

@@ -5,10 +5,12 @@ Used by `diff` and `apply`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Sequence
 
 from xene.commands.tables import BOLD, DIM, GREEN, RED, YELLOW, paint
 from xene.commands.text import one_line, plural, printable
+from xene.model.trigger import UTC
+from xene.model.units import rfc3339
 from xene.plan import diff, explain
 from xene.plan.fields import lines
 from xene.plan.overrides import line as told
@@ -16,6 +18,8 @@ from xene.plan.placement import Decision
 
 if TYPE_CHECKING:
     from xene.control.apply import Preview
+    from xene.plan.calendar import Due
+    from xene.plan.next_fires import NextFire
 
 SIGNS = {diff.CREATED: "+", diff.CHANGED: "~", diff.REMOVED: "-"}
 COLORS = {"+": GREEN, "~": YELLOW, "-": RED}
@@ -51,6 +55,7 @@ def text(seen: Preview, color: bool, verbose: bool = False) -> str:
     if where and seen.unheard:
         names = ", ".join(seen.unheard[:SHOWN]) + (" ..." if len(seen.unheard) > SHOWN else "")
         out.append(paint(f"  not heard yet, so this may come otherwise: {names}", DIM, color))
+    out += _fires(seen.next_fires, color, verbose)
     if seen.overrides:
         out += ["", paint("Overrides, which stay", BOLD, color)]
         out += [f"  {printable(told(word))}" for word in seen.overrides]
@@ -76,6 +81,27 @@ def _placement(all_of_them: list[Placing], color: bool, verbose: bool) -> list[s
     if len(wanted) > len(shown):
         out.append(f"  and {len(wanted) - len(shown)} more pipelines: -v shows them")
     return out
+
+
+def _fires(fires: Sequence[NextFire], color: bool, verbose: bool) -> list[str]:
+    """How the next fires change, and not too many of them."""
+    shown = fires if verbose else fires[:PIPELINES]
+    out = ["", paint("Next fires", BOLD, color)] if fires else []
+    for fire in shown:
+        sign = "+" if fire.before is None else "-" if fire.after is None else "~"
+        times = [_instant(due) for due in (fire.before, fire.after) if due is not None]
+        name = f"{sign} {fire.workflow}/{fire.pipeline} {fire.trigger}"
+        out.append(f"  {paint(name, COLORS[sign], color)}: {' -> '.join(times)}")
+    if len(fires) > len(shown):
+        out.append(f"  and {len(fires) - len(shown)} more next fires: -v shows them")
+    return out
+
+
+def _instant(due: Due) -> str:
+    """`2026-11-24T01:30:00Z (Tue 02:30 Europe/Berlin)`, in both ways of telling the time."""
+    cron, suspended = due.timed.cron, ", suspended" if due.timed.suspended else ""
+    local = "" if cron.time_zone == UTC else f" ({due.local:%a %H:%M} {cron.time_zone})"
+    return f"{rfc3339(due.at)[:19]}Z{local}{suspended}"
 
 
 def summary(plan: diff.Plan) -> str:
@@ -140,8 +166,30 @@ def as_json(seen: Preview) -> dict[str, Any]:
             for conflict in seen.plan.conflicts
         ],
         "pipelines": [_placing_json(placing) for placing in placings(seen)],
+        "nextFires": [_fire_json(fire) for fire in seen.next_fires],
         "runsKeepingRevision": list(seen.keeping),
         "overrides": [word._asdict() for word in seen.overrides],
+    }
+
+
+def _fire_json(fire: NextFire) -> dict[str, Any]:
+    return {
+        "workflow": fire.workflow,
+        "pipeline": fire.pipeline,
+        "trigger": fire.trigger,
+        "before": _due_json(fire.before),
+        "after": _due_json(fire.after),
+    }
+
+
+def _due_json(due: Due | None) -> dict[str, Any] | None:
+    if due is None:
+        return None
+    return {
+        "at": rfc3339(due.at),
+        "local": due.local.isoformat(),
+        "timeZone": due.timed.cron.time_zone,
+        "suspended": due.timed.suspended,
     }
 
 

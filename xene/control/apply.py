@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
-from xene.control import future, lock
+from xene.control import calendar, future, lock
 from xene.control.drive import drive
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
@@ -20,8 +20,9 @@ from xene.errors import Conflict, InvalidManifest
 from xene.manifest.repository import Entry, Repository
 from xene.model import phases
 from xene.model.workflow import MOVE
-from xene.plan import guards
+from xene.plan import guards, next_fires
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan, Thing, diff
+from xene.plan.next_fires import NextFire
 from xene.plan.overrides import Override
 from xene.plan.placement import Decision
 from xene.store import agents, db, events, objects, views
@@ -55,6 +56,7 @@ class Preview:
     was: Mapping[str, str | None]
     keeping: Sequence[str]
     unheard: Sequence[str] = ()
+    next_fires: Sequence[NextFire] = ()  # those that change
     overrides: Sequence[Override] = ()
 
 
@@ -87,20 +89,21 @@ def templates(place: Place) -> dict[str, dict[str, Any]]:
 def preview(place: Place, repository: Repository, options: Options) -> Preview:
     """The plan, and where each pipeline would be placed. Writes nothing. Raises InvalidManifest."""
     _refuse_problems(repository)
-    with db.open_for_reading(place.state) as state, state.snapshot():
+    with db.open_for_reading(place.state) as state, state.snapshot() as conn:
         plan = make_plan(state, repository, options)
         for change in plan.changes:
             _ = change.fields  # now, while the state is open
         after = future.After(state, repository, plan)
-        decisions = future.place_all(after)
+        old, new = calendar.before_and_after(conn, repository, plan)
         return Preview(
-            _source(repository, options),
-            plan,
-            decisions,
-            after.was,
-            after.keeping(),
-            after.unheard,
-            after.overrides(),
+            source=_source(repository, options),
+            plan=plan,
+            decisions=future.place_all(after),
+            was=after.was,
+            keeping=after.keeping(),
+            unheard=after.unheard,
+            next_fires=next_fires.changes(old, new, calendar.zones_of([*old, *new]), time.time()),
+            overrides=after.overrides(),
         )
 
 

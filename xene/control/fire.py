@@ -149,7 +149,7 @@ def store(
         needs = {name: json.loads(row.needs) for name, row in rows.items()}
         begun = fires.starts(workflow, declared, only, given, {name for name in needs if needs[name]})
         now = [start for start in begun if not start.follows]
-        _refuse_unscheduled([rows[start.pipeline] for start in now])
+        refuse_unscheduled([rows[start.pipeline] for start in now])
         _refuse_second(conn, [rows[start.pipeline] for start in now], specs)
         laid = supplies.for_fire(conn, workflow, only, needs, source)
         firing = _Firing(conn, time.time(), workflow, MANUAL, given)
@@ -163,7 +163,10 @@ def store(
 
 
 def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired, list[str]]:
-    """Create a run with the params of an earlier one; its agent. Raises NotFound, Usage, Unplaceable, Conflict."""
+    """Create a run with the params and the instant of an earlier one; its agent.
+
+    Raises NotFound, Usage, Unplaceable, Conflict.
+    """
     with state.transaction() as conn:
         row = pipelines.read(conn, run["workflow"], run["pipeline"])
         if row is None:
@@ -173,11 +176,12 @@ def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired
         row = row if latest else row._replace(revision=run["revision"])
         spec = objects.read_revision(conn, row.revision)
         params = inputs.resolve(params_from_json(spec["pipeline"].get("params", {})), run["params"])
-        _refuse_unscheduled([row])
+        refuse_unscheduled([row])
         _refuse_second(conn, [row], {row.name: spec})
         firing = _Firing(conn, time.time(), row.workflow, RERUN, params)
         laid = runs.laid(conn, run["id"])
-        return Fired(firing.id, (firing.start(row, spec, params, laid),), {}), [str(row.agent)]
+        new = firing.start(row, spec, params, laid, runs.slot_of(conn, run["id"]))
+        return Fired(firing.id, (new,), {}), [str(row.agent)]
 
 
 class _Firing:
@@ -196,8 +200,9 @@ class _Firing:
         spec: Mapping[str, Any],
         params: Mapping[str, Any],
         artifacts: Sequence[Mapping[str, Any]] = (),
+        slot: float | None = None,
     ) -> str:
-        """Store one run, which gets these artifacts of others; its id."""
+        """Store one run, which gets these artifacts of others, for an instant if it is for one; its id."""
         run = ids.run_id(self._now, os.urandom(8))
         runs.create(
             self._conn,
@@ -212,6 +217,7 @@ class _Firing:
             trigger=self._trigger,
             params=params,
             artifacts=artifacts,
+            slot=slot,
         )
         wishes.make_room(self._conn, self._now, self._workflow, row.name, run, runs.policy_of(spec))
         return run
@@ -227,7 +233,8 @@ class _Firing:
         )
 
 
-def _refuse_unscheduled(rows: Iterable[pipelines.Row]) -> None:
+def refuse_unscheduled(rows: Iterable[pipelines.Row]) -> None:
+    """Nothing starts of a pipeline that is on no agent. Raises Unplaceable."""
     for row in rows:
         if row.agent is None or row.phase != phases.SCHEDULED:
             raise Unplaceable(

@@ -22,7 +22,7 @@ class HeardOut(Wish):
     def __init__(self, agent: str) -> None:
         self.first = (agent,)
         self._since = time.time()
-        self._heard = False
+        self.heard = False
 
     def reach(self, world: World) -> Iterable[str]:
         return [name for name in self.first if name in world.rows]
@@ -30,12 +30,12 @@ class HeardOut(Wish):
     def met(self, state: State) -> bool:
         with state.snapshot() as conn:
             row = agents.read(conn, self.first[0])
-        return self._heard or row is None or is_away(row.phase, row.tried_at, self._since)
+        return self.heard or row is None or is_away(row.phase, row.tried_at, self._since)
 
     def look(self, _: State, control: Control | None) -> None:
         """Whoever is at work hears its agents as they speak."""
         link = None if control is None else control.sessions.links.get(self.first[0])
-        self._heard = control is None or (link is not None and link.caught_up)
+        self.heard = control is None or (link is not None and link.caught_up)
 
     def leave(self) -> None:
         """It holds nothing."""

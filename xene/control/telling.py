@@ -18,7 +18,7 @@ from xene.control.world import World
 from xene.model import phases
 from xene.plan.dispatch import Decisions
 from xene.plan.orders import Entrust, Orders
-from xene.store import agents, events, leases, runs
+from xene.store import agents, events, leases, runs, slots
 from xene.wire import messages
 from xene.wire.frames import Message
 
@@ -40,6 +40,8 @@ def carry_out(
 ) -> list[Letter]:
     """Store everything that was decided; give what is to be sent when it is on disk."""
     agents.unhold(conn, [(*_split(key), agent) for agent, key in decisions.void_holdings])
+    for agent, key in decisions.void_holdings:
+        slots.let_go(conn, now, agent, key)  # it never had it, so what was unknown it did not fire
     agents.intend(conn, [(*_split(key), agent) for agent, key in decisions.new_holdings])
     for lost in decisions.end:
         runs.end(conn, now, lost.run, lost.reason, lost.message, log="gone")

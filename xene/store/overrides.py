@@ -12,6 +12,7 @@ import sqlite3
 from typing import Iterable, Mapping, NamedTuple
 
 from xene.model.ids import pipeline_key
+from xene.store import triggers
 
 WORKFLOW, PIPELINE, AGENT = "Workflow", "Pipeline", "Agent"
 SUSPENDED, CORDONED, DRAINED = "suspended", "cordoned", "drained"
@@ -99,6 +100,11 @@ class Suspension:
         said = self._said.get((PIPELINE, pipeline_key(workflow, pipeline)))
         return self.of_workflow(workflow) if said is None else said
 
+    def with_manifests(self, manifests: Mapping[str, bool]) -> Suspension:
+        """What would be suspended, did the manifests of these workflows say so or not."""
+        asked = {name for name, suspended in manifests.items() if suspended}
+        return Suspension((self._by_manifest - manifests.keys()) | asked, self._said)
+
     def by_manifest(self, workflow: str) -> bool:
         """What the manifest says of the workflow."""
         return workflow in self._by_manifest
@@ -130,8 +136,6 @@ def resumed(conn: sqlite3.Connection, now: float, before: Suspension, workflow: 
         for (name,) in rows
         if before.of_pipeline(workflow, name) and not after.of_pipeline(workflow, name)
     ]
-    conn.executemany(
-        "UPDATE triggers SET since = max(since, ?) WHERE workflow = ? AND pipeline = ?",
-        [(now, workflow, name) for name in names],
-    )
+    for name in names:
+        triggers.resumed(conn, now, workflow, name)
     return names

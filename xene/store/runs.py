@@ -36,6 +36,7 @@ __all__ = [
     "policy_of",
     "released",
     "sent",
+    "slot_of",
     "statuses",
     "unsettled",
     "waits",
@@ -246,6 +247,12 @@ def laid(conn: sqlite3.Connection, run: str) -> list[dict[str, Any]]:
     """The artifacts of other runs that this one gets, as `create` was given them."""
     row = conn.execute("SELECT artifacts FROM runs WHERE id = ?", (run,)).fetchone()
     return json.loads(row[0]) if row is not None and row[0] else []
+
+
+def slot_of(conn: sqlite3.Connection, run: str) -> float | None:
+    """The instant that a run is for, None where it is for none."""
+    row = conn.execute("SELECT slot FROM runs WHERE id = ?", (run,)).fetchone()
+    return None if row is None else row[0]
 
 
 def waits(conn: sqlite3.Connection, now: float, run: str, reason: str, message: str) -> None:

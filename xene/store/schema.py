@@ -92,6 +92,11 @@ CREATE TABLE fires (
   params TEXT NOT NULL, created_at REAL NOT NULL, spread INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID;
 CREATE INDEX fires_unspread ON fires (id) WHERE spread = 0;
 
+CREATE TABLE backfills (
+  workflow TEXT NOT NULL, pipeline TEXT NOT NULL, trigger TEXT NOT NULL, at REAL NOT NULL,
+  fire TEXT NOT NULL, run TEXT NOT NULL, started_at REAL NOT NULL, told INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (workflow, pipeline, trigger, at, fire)) WITHOUT ROWID;
+
 CREATE TABLE followers (
   fire TEXT NOT NULL REFERENCES fires (id), workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
   position INTEGER NOT NULL, revision TEXT NOT NULL REFERENCES revisions (digest),

@@ -155,3 +155,21 @@ def let_go(conn: sqlite3.Connection, now: float, agent: str, key: str) -> None:
         (MISSED, phases.AGENT_GONE, message, now, agent, SLOT_UNKNOWN, workflow, pipeline),
     )
     lapses.give_up(conn, agent, phases.AGENT_GONE, message, (workflow, pipeline))
+
+
+def begun_anew(conn: sqlite3.Connection, now: float, agent: str, key: str, tag: str) -> None:
+    """The agent goes by `tag` now, the newest charge: what was due before that and is unknown, it did not fire.
+
+    It accounts for all that it has not fired under the charge before, ahead of this; perhaps it never had that one.
+    """
+    workflow, _, pipeline = key.partition("/")
+    message = f"agent {agent} had not fired it when the trigger was changed or removed"
+    conn.execute(
+        "UPDATE slots INDEXED BY slots_unsettled SET outcome = ?, reason = ?, message = ?, settled = 1,"
+        " recorded_at = ? WHERE agent = ? AND settled = 0 AND outcome = ? AND workflow = ? AND pipeline = ?"
+        " AND EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = slots.workflow AND p.name = slots.pipeline"
+        " AND p.agent = slots.agent AND p.tag = ?)"
+        " AND EXISTS (SELECT 1 FROM triggers t WHERE t.workflow = slots.workflow AND t.pipeline = slots.pipeline"
+        " AND t.name = slots.trigger AND (t.cron IS NULL OR slots.at <= t.since))",
+        (MISSED, phases.TRIGGER_CHANGED, message, now, agent, SLOT_UNKNOWN, workflow, pipeline, tag),
+    )

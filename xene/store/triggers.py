@@ -115,6 +115,16 @@ def raised(conn: sqlite3.Connection, rows: Iterable[Row], since: float) -> None:
         lapses.close(conn, row.workflow, row.pipeline, row.name, max(row.since, row.watermark, since))
 
 
+def resumed(conn: sqlite3.Connection, now: float, workflow: str, pipeline: str) -> None:
+    """Nothing that passed while the pipeline was suspended fires; where no agent had it, it is missed."""
+    for row in of_pipeline(conn, workflow, pipeline):
+        _give_up(conn, now, row)
+    conn.execute(
+        "UPDATE triggers SET since = max(since, ?) WHERE workflow = ? AND pipeline = ?",
+        (now, workflow, pipeline),
+    )
+
+
 def settled_to(conn: sqlite3.Connection, workflow: str, pipeline: str, name: str, at: float) -> None:
     """An agent has accounted for this instant."""
     conn.execute(
@@ -170,5 +180,5 @@ def _give_up(conn: sqlite3.Connection, now: float, row: Row) -> None:
         "SELECT 1 FROM holdings WHERE workflow = ? AND pipeline = ?", (row.workflow, row.pipeline)
     ).fetchone()
     if row.cron is not None and held is None:
-        message = "no agent had the pipeline, and the trigger was changed or removed meanwhile"
+        message = "no agent had the pipeline, and the trigger was changed, removed or resumed meanwhile"
         lapses.add(conn, row, now, phases.NOT_PLACED, message)
