@@ -17,8 +17,6 @@ from xene.errors import NotTrusted, Storage
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "lustre"}
 )
-
-
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602  # FS_IOC_GETFLAGS and SETFLAGS of linux/fs.h
 _TOP_OF_HIERARCHIES = 0x00020000  # FS_TOPDIR_FL
 
