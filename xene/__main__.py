@@ -1,8 +1,6 @@
 """`python -m xene` is `xene`."""
 
-import sys
-
-from xene.cli import main
+from xene.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

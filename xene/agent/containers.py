@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from xene.agent.entrance import HIDDEN, INNER, MAIN
@@ -68,6 +67,8 @@ class Room(NamedTuple):
 
 def find_engine(wanted: str, path: Optional[str] = None) -> str:
     """The engine's program, searched for in `path` (the daemon's PATH). Raises ContainerTrouble."""
+    import shutil  # bz2 and lzma with it, which an agent without containers does not need
+
     names = ENGINES if wanted == "auto" else (wanted,)
     for name in names:
         found = shutil.which(name, path=path)

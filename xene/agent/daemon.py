@@ -10,18 +10,16 @@ import contextlib
 import errno
 import os
 import selectors
-import shutil
 import signal
 import socket
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from xene.agent import process
 from xene.agent.accepting import Accepting
 from xene.agent.client import Client
 from xene.agent.complaints import complain, complain_of_bug
-from xene.agent.facts import boot_id
+from xene.agent.facts import boot_id, new_uuid
 from xene.agent.greeting import Greeting, Successor, no_room
 from xene.agent.home import Home
 from xene.agent.incoming import Incoming
@@ -83,7 +81,7 @@ class Daemon:
         self._tell_at = 0.0
         self._retry_at: Optional[float] = None
         self._wire_signals()
-        journal, history = open_journal(home.journal, events.journal_begun(time.time(), str(uuid.uuid4())))
+        journal, history = open_journal(home.journal, events.journal_begun(time.time(), new_uuid()))
         journal.outlives_host = not tethered
         self.ledger = Ledger(journal, history)
         self.work = Work(
@@ -137,6 +135,8 @@ class Daemon:
             if self._untethered() and not open_runs:
                 self.leaving = True
         if self._tethered and self.successor is None:
+            import shutil  # bz2 and lzma with it, which a start need not wait for
+
             shutil.rmtree(os.path.dirname(self.home.path), ignore_errors=True)
         for client in list(self.clients):
             if self.successor is None or client is not self.successor.client:

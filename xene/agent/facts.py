@@ -14,6 +14,12 @@ def boot_id() -> str:
         return file.read().strip()
 
 
+def new_uuid() -> str:
+    """A random one, from where `boot_id` comes from: `uuid` takes 5 ms to import."""
+    with open("/proc/sys/kernel/random/uuid", encoding="ascii") as file:
+        return file.read().strip()
+
+
 def cpus() -> int:
     """The processors that this user may use."""
     return len(os.sched_getaffinity(0))

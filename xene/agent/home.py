@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from typing import Tuple
 
 from xene.errors import NotTrusted, Storage
@@ -17,6 +18,8 @@ from xene.errors import NotTrusted, Storage
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "lustre"}
 )
+_GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602  # FS_IOC_GETFLAGS and SETFLAGS of linux/fs.h
+_TOP_OF_HIERARCHIES = 0x00020000  # FS_TOPDIR_FL
 
 
 class Home:
@@ -50,7 +53,7 @@ def daemon_home(home: str, state: str, agent: str) -> Home:
 def prepare(home: Home) -> None:
     """Make the directory and check it. Raises NotTrusted (another owner) and Storage (cannot be used)."""
     try:
-        os.makedirs(home.runs, mode=0o700, exist_ok=True)
+        _make(home)
     except OSError as error:
         raise Storage(
             f"cannot make {home.path}: {error.strerror}",
@@ -73,6 +76,37 @@ def prepare(home: Home) -> None:
             hint="name a directory on a local disk as the agent's spec.home",
             code="HomeUnusable",
         )
+
+
+def _make(home: Home) -> None:
+    if os.path.isdir(home.runs):
+        return
+    top = os.path.dirname(os.path.dirname(home.path))
+    os.makedirs(top, mode=0o700, exist_ok=True)
+    spread(top)
+    os.makedirs(home.runs, mode=0o700, exist_ok=True)
+    spread(home.runs)
+
+
+def spread(path: str) -> None:
+    """Tell the file system that the directories in `path` have nothing to do with each other (`chattr +T`).
+
+    ext4 then lays each of them elsewhere on the disk. Laid side by side they share a table of inodes, where an ext4
+    without a journal walks past everything that was removed in the last minutes for every file that is made: with
+    short runs behind this one that costs more than the steps. It is a hint, which most file systems refuse.
+    """
+    import fcntl  # here: an attach that finds all in place does without
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flags = int.from_bytes(fcntl.ioctl(descriptor, _GET_FLAGS, bytes(4)), sys.byteorder)
+        if not flags & _TOP_OF_HIERARCHIES:
+            wanted = flags | _TOP_OF_HIERARCHIES
+            fcntl.ioctl(descriptor, _SET_FLAGS, wanted.to_bytes(4, sys.byteorder))
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def _make_private(path: str) -> None:

@@ -12,6 +12,7 @@ artifacts JOBFILE                               a step of the agent's own: lay a
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from typing import Dict, List, Optional
@@ -74,8 +75,11 @@ def _run(verb: str, options: Dict[str, str]) -> int:
 
         return stop(home)
     if verb == "daemon":
+        gc.disable()  # all that is imported stays: no search for circles in it, now or later
         from xene.agent.birth import run_daemon
 
+        gc.freeze()
+        gc.enable()
         return run_daemon(home, _version(), options)
     print(f"xene-agent: there is no verb {verb!r}\n{__doc__}", file=sys.stderr)
     return _USAGE

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import shutil
 import signal
 import sys
 import time
@@ -70,6 +69,8 @@ def clear_old_code(code: str, own: str) -> None:
 
 
 def _clear(code: str, own: str, now: float) -> None:
+    from shutil import rmtree  # once a daemon is up
+
     ages: Dict[str, float] = {}
     for name in os.listdir(code):
         path = os.path.join(code, name)
@@ -77,12 +78,12 @@ def _clear(code: str, own: str, now: float) -> None:
         if _NAME.match(name):
             ages[name[:64]] = max(age, ages.get(name[:64], 0.0))
         elif name.startswith(".unpack-") and now - age > _STALE:
-            shutil.rmtree(path, ignore_errors=True)
+            rmtree(path, ignore_errors=True)
         elif name.endswith(".tmp") and now - age > _STALE:
             os.unlink(path)
     newest = sorted(ages, key=lambda version: ages[version], reverse=True)
     for version in set(newest[KEPT:]) - in_use(os.path.dirname(code)) - {own}:
-        shutil.rmtree(os.path.join(code, version), ignore_errors=True)
+        rmtree(os.path.join(code, version), ignore_errors=True)
         try:
             os.unlink(os.path.join(code, version + ".pyz"))
         except FileNotFoundError:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from xene.agent import process
 from xene.agent.attempts import Attempts
@@ -27,6 +27,7 @@ from xene.agent.vault import Vault
 from xene.agent.workspace import RunDirectory, Trash
 from xene.engine.advance import advance, done, ending
 from xene.engine.clock import Clock
+from xene.engine.gates import foresee
 from xene.engine.progress import RunProgress
 from xene.engine.timers import next_due
 from xene.model import events, phases
@@ -62,6 +63,7 @@ class Work:
         self.secrecy = Secrecy(vault)
         self._due: Dict[str, float] = {}  # runs in which something follows at a reading of CLOCK_BOOTTIME
         self._acts: List[Callable[[], None]] = []
+        self._begun: List[Tuple[RunProgress, str]] = []  # tasks whose steps `act` is starting
         self._ends = Ends(home, self._is_open)
         self._recovered: Dict[str, None] = {}  # runs that began under an earlier daemon
         lay(home.wrapper, WRAPPER.encode())
@@ -133,6 +135,7 @@ class Work:
         """What is to be done about an event, once it is durable."""
         if event["type"] == "step.started":
             self._begin_later(run, event["seq"])
+            self._begun.append((run, event["task"]))
         elif event["type"] == "task.stopping":
             task = run.tasks[event["task"]]
             self._acts.append(lambda: self._attempts.stop(run, task))
@@ -149,9 +152,16 @@ class Work:
         acts, self._acts = self._acts, []
         for call in acts:
             call()
+        begun, self._begun = self._begun, []
         if self.steps.live:
-            self._spares.refill()
+            self._prepare(begun)
         return bool(acts) or bool(self._touched)
+
+    def _prepare(self, begun: List[Tuple[RunProgress, str]]) -> None:
+        """Steps run, and all there is to do is to wait: do what will be wanted when they end."""
+        self._spares.refill()
+        for run, task in begun:
+            foresee(run, task)
 
     def tick(self) -> None:
         """Timeouts, stops and sweeps that are due."""

@@ -103,7 +103,7 @@ def find_program(name: str, env: Dict[str, str], directory: str) -> str:
     if "/" in name:
         return name
     for place in env.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(directory, place, name)
+        path = f"{place}/{name}" if place[:1] == "/" else os.path.join(directory, place, name)
         if os.access(path, os.X_OK) and not os.path.isdir(path):
             return path
     raise FileNotFoundError(f"program '{name}' is not in PATH ({env.get('PATH', '')})")

@@ -7,11 +7,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
 from xene.commands.text import json_escaped, printable
 from xene.errors import Usage
+from xene.model.records import dataclass
 
 if TYPE_CHECKING:
     from xene.control.spot import Spot

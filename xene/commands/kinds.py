@@ -5,13 +5,13 @@ The rows are the JSON of SPEC 4, as `store.views` gives them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Callable, Iterable
 
 from xene.commands.tables import Column, Row
 from xene.commands.text import did_you_mean
 from xene.errors import Usage
+from xene.model.records import dataclass
 from xene.model.units import format_age
 
 

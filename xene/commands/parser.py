@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Callable, ClassVar, Mapping, NamedTuple, Optional
 
 import typer
@@ -18,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from xene.commands.call import FORMS, STATE_FILE, Call, check_form, xene_home
 from xene.commands.text import did_you_mean
 from xene.errors import Usage
+from xene.model.records import dataclass, replace
 
 if TYPE_CHECKING:
     from xene.control.spot import Spot

@@ -6,7 +6,6 @@ agent is tethered: when this process ends, however it ends, the agent cancels wh
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 import sys
@@ -223,6 +222,7 @@ class _Driving:
 
     def _follow_up(self) -> None:
         """Start the pipelines whose needs have ended as they want; give up those that never will."""
+        from xene.model.records import replace
         from xene.plan.following import judge, outcome_of
 
         outcomes: dict[str, str | None] = dict.fromkeys(self._skipped, "skipped")
@@ -239,7 +239,7 @@ class _Driving:
                 return self._follow_up()
             if verdict.starts:
                 self._later.remove(each)
-                self._start(dataclasses.replace(each.order, artifacts=tuple(self._supplies(each))))
+                self._start(replace(each.order, artifacts=tuple(self._supplies(each))))
 
     def _supplies(self, waiting: Waiting) -> list[dict[str, Any]]:
         """The artifacts that it takes from runs that have ended; they are where those runs are."""

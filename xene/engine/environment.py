@@ -7,12 +7,12 @@ Xene's own names, which nothing overrides.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
 from xene.engine.progress import RunProgress, StepProgress, TaskProgress
 from xene.engine.scope import context_of, for_conditions, layered, of_task, shared_layers
 from xene.engine.texts import ExpressionError, as_text, has_template, render, value
+from xene.model.records import replace
 from xene.model.workflow import Container
 
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR")

@@ -7,7 +7,6 @@ one evaluation is bounded, whatever the expression and the values are.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Callable, Dict, List, Mapping, Union
 
 from xene.engine.functions import FUNCTIONS, argument_faults, arity_fault, text_of
@@ -35,6 +34,7 @@ from xene.engine.tree import (
     Not,
 )
 from xene.engine.values import MAX_TEXT, Refused, checked, too_long, type_of
+from xene.model.records import replace
 
 MAX_WORK = 2**21  # steps of one evaluation, about a second: a node, an item of a list, some characters
 LENIENT = "event"  # below this name a key that is missing is null: webhooks send what they like

@@ -12,12 +12,13 @@ from xene.engine.clock import Clock
 from xene.engine.matrix import TooMany, instances
 from xene.engine.progress import RunProgress, TaskProgress
 from xene.engine.scope import Scope, for_conditions
-from xene.engine.texts import ExpressionError, condition, render, value
+from xene.engine.texts import ExpressionError, condition, prepare, render, value
 from xene.model import events, phases
 from xene.model.events import Event
 from xene.model.workflow import JOIN_ALL, Connector, Matrix
 
 START, WAIT = "start", "wait"
+FORESEEN = 8  # tasks behind one of which the conditions are read ahead
 
 
 class Refusal(NamedTuple):
@@ -37,6 +38,20 @@ def judge(run: RunProgress, task: TaskProgress, now: Clock) -> Verdict:
         return _judge(run, task, for_conditions(run, task), now)
     except (ExpressionError, TooMany) as error:
         return Refusal(phases.ERROR, phases.EXPRESSION_FAILED, str(error))
+
+
+def foresee(run: RunProgress, name: str) -> None:
+    """Read the conditions that will be looked at when task `name` has ended, the first few of them.
+
+    Called while that task runs, when there is nothing better to do: then its end is not waited upon for longer.
+    """
+    texts: Dict[str, None] = {}
+    for behind, connector in run.needed_by.get(name, ())[:FORESEEN]:
+        for text in (connector.when, run.tasks[behind].spec.when):
+            if text is not None:
+                texts[text] = None
+    for text in texts:
+        prepare(text)
 
 
 def _judge(run: RunProgress, task: TaskProgress, scope: Scope, now: Clock) -> Verdict:

@@ -8,13 +8,13 @@ tasks that nothing happened to.
 from __future__ import annotations
 
 import heapq
-from dataclasses import replace
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from xene.engine.clock import Clock
 from xene.model import phases
 from xene.model.events import Event
 from xene.model.pipeline_codec import pipeline_from_json
+from xene.model.records import replace
 from xene.model.run import RunOrder
 from xene.model.workflow import (
     JOIN_ALL,

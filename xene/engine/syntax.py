@@ -7,7 +7,6 @@ Whatever the text is, the work is linear in its length, and what comes is a tree
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import List, NamedTuple, Optional, Tuple, Union
 
@@ -42,6 +41,7 @@ from xene.engine.tree import (
     walk,
     written,
 )
+from xene.model.records import replace
 
 MAX_TEMPLATE_LENGTH = 65536  # characters of a text with templates
 

@@ -53,6 +53,16 @@ def condition(text: str, scope: Scope) -> bool:
     return expressions.condition(text, scope)
 
 
+def prepare(text: str) -> None:
+    """Do ahead what can be done of a condition without its scope; a mistake in it is told when it is asked for."""
+    from xene.engine import expressions
+
+    try:
+        expressions.parse(text)
+    except ExpressionError:
+        pass
+
+
 def as_text(value: Any) -> str:
     """How a value stands in an environment variable or an argument."""
     if isinstance(value, str):

@@ -7,8 +7,9 @@ anything. Trees are immutable and shared by caches; a tree is at most `MAX_DEPTH
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Tuple, Type, Union
+
+from xene.model.records import dataclass
 
 MAX_LENGTH = 4096  # characters of an expression
 MAX_NODES = 500

@@ -7,7 +7,6 @@ whole task, and `Expansion.origin` says for what they find in it whether the tem
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Callable, Iterator, Mapping, NamedTuple
@@ -21,6 +20,7 @@ from xene.manifest.plain import fields, text
 from xene.manifest.problems import closest, did_you_mean, quoted
 from xene.model import codec
 from xene.model.param_values import WrongValue, as_text, refused, shown, typed
+from xene.model.records import dataclass
 from xene.model.workflow import Param
 
 KIND = "TaskTemplate"

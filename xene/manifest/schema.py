@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Callable, Mapping
+
+from xene.model.records import dataclass
 
 KINDS = ("Workflow", "TaskTemplate", "Agent", "Secret")
 SOURCE = "Xene"  # what `read` calls the schema of xene.yaml

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Mapping, Optional
+
+from xene.model.records import dataclass, field
 
 CRON, SYSTEMD, NO_AUTOSTART = "cron", "systemd", "none"  # how its daemon comes back after a reboot
 AUTOSTARTS = (CRON, SYSTEMD, NO_AUTOSTART)

@@ -7,9 +7,9 @@ assignment, so that it fires with control away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from xene.model.records import dataclass, field
 from xene.model.trigger import Cron, cron_from_json, cron_to_json
 from xene.model.workflow import Scalar
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from xene.model.records import dataclass
 from xene.model.workflow import Scalar
 
 ARTIFACT_BYTES = 10 * 1024**3  # of one artifact at the most

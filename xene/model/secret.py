@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Mapping, Optional, Tuple
+
+from xene.model.records import dataclass, field
 
 SOURCES = ("env", "file", "command", "age")
 

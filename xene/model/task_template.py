@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Mapping, Tuple
 
+from xene.model.records import dataclass, field
 from xene.model.workflow import Param, Task
 
 

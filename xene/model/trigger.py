@@ -6,10 +6,10 @@ them. Durations are seconds, instants are seconds since 1970.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from xene.model.fields import Json, as_list, duration, kept, one_or_list, seconds, unless
+from xene.model.records import dataclass, field
 from xene.model.workflow import Scalar
 
 NONE, LATEST, ALL = "none", "latest", "all"  # catchUp

@@ -6,8 +6,9 @@ renders them on the agent, when they are reached.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Mapping, Optional, Tuple, Union
+
+from xene.model.records import dataclass, field
 
 if TYPE_CHECKING:
     from xene.model.trigger import Trigger

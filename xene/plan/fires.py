@@ -6,10 +6,10 @@ fire's params that it declares; one that no pipeline of the fire declares is an 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Collection, Mapping
 
 from xene.errors import NotFound
+from xene.model.records import dataclass
 from xene.model.workflow import Param, Scalar
 from xene.plan import inputs
 
