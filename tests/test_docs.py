@@ -56,7 +56,6 @@ ELSEWHERE = {
     "xene graph": "tests/commands/test_graph.py",
     "xene import crontab": "tests/commands/test_import_crontab.py",
     "xene apply figures.yaml": "tests/test_guides.py",
-    "xene get slots": "tests/test_guides.py",
     "xene suspend figures": "tests/test_guides.py",
     "xene resume figures": "tests/test_guides.py",
     "xene cordon": "tests/commands/test_overrides.py",
