@@ -265,7 +265,7 @@ def agent_homes(root: Path) -> Iterator[Path]:
         yield root
     finally:
         end_agents(root)
-        left = end_processes(root)
+        left = endprocesses(root)
     assert not left, "processes were left behind:\n" + "\n".join(left)
 
 
@@ -316,17 +316,17 @@ def end_agents(root: Path) -> None:
             until(lambda: not _alive(pid), f"the agent daemon {pid} ends")
 
 
-def end_processes(root: Path, patience: float = 5.0) -> list[str]:
+def endprocesses(root: Path, patience: float = 5.0) -> list[str]:
     """Kill whatever still runs on behalf of `root` after `patience` seconds; what it was, a line each."""
     deadline = time.monotonic() + patience
-    while (left := _processes(root)) and time.monotonic() < deadline:
+    while (left := processes(root)) and time.monotonic() < deadline:
         time.sleep(0.02)
     for pid in left:
         _signal(pid, signal.SIGKILL)
     return [f"{pid}: {about}" for pid, about in left.items()]
 
 
-def _processes(root: Path) -> dict[int, str]:
+def processes(root: Path) -> dict[int, str]:
     """Processes that name `root` in their command, directory or environment, we and our parents apart."""
     ours = {os.getpid(), os.getppid()}
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]

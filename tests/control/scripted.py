@@ -83,6 +83,8 @@ class Agent:
         self.epoch = 0
         self.connections = 0
         self.stopped = False
+        self.asks: tuple[str, float, float] | None = None  # for a lease, with boot id, boot and wall clock
+        self.grants: list[tuple[str, float]] = []  # what was echoed to it
         self.first_words: list[dict[str, Any]] = []  # said after each hello
         self.hello_lies: dict[str, Any] = {}
         self._wires: list[tuple[socket.socket, dict[str, Any]]] = []
@@ -145,6 +147,7 @@ class Agent:
             for words in self.first_words:
                 self._send(sock, words)
             self._wires.append((sock, wire))
+            self.ask()
         elif message["type"] not in self.deaf:
             getattr(self, "_" + message["type"])(sock, message)
         self._pump()
@@ -160,6 +163,17 @@ class Agent:
         if new or gone:
             self.has = dict(message["all"])
             self.record(ev.assigned(1000.0, new, gone, 2))
+            self.ask()
+
+    def ask(self) -> None:
+        """For a lease, if it does."""
+        with self._lock:
+            for sock, wire in self._wires:
+                if self.asks is not None and wire["role"] == "control":
+                    self._send(sock, messages.lease(*self.asks))
+
+    def _granted(self, _: socket.socket, message: dict[str, Any]) -> None:
+        self.grants.append((message["boot"], message["up"]))
 
     def _entrust(self, _: socket.socket, message: dict[str, Any]) -> None:
         self.charges.update(message["charges"])

@@ -13,7 +13,7 @@ from xene.commands.tables import Row
 from xene.commands.text import printable
 from xene.errors import Usage
 from xene.model import phases
-from xene.store import db, views
+from xene.store import db, leases, views
 from xene.store.db import State
 
 EXPLAINED = (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.SLOTS, kinds.AGENTS)
@@ -77,13 +77,37 @@ def explain(state: State, kind: Kind, row: Row) -> list[str]:
     if kind is kinds.PIPELINES:
         found = views.workflows(state, name=row["workflow"])
         lines = plan.pipeline(row, found[0] if found else None, agents)
-        return lines + _fires(state, row)
+        return lines + _leases(state, row) + _fires(state, row)
     if kind is kinds.SLOTS:
         agent = next((each for each in agents if each["name"] == row["agent"]), None)
         return explain_slot.slot(row, _pipeline(state, row["workflow"], row["pipeline"]), agent)
     if kind is kinds.WORKFLOWS:
         return plan.workflow(row, views.pipelines(state, workflow=row["name"]), agents)
-    return plan.agent(row, views.pipelines(state, agent=row["name"]), _open_runs(state, row["name"]))
+    lines = plan.agent(row, views.pipelines(state, agent=row["name"]), _open_runs(state, row["name"]))
+    return lines + _lease_of(state, row["name"])
+
+
+def _lease_of(state: State, agent: str) -> list[str]:
+    """What there is to say of an agent's lease."""
+    from xene.control.leasing import read_clock
+    from xene.plan import explain_lease
+    from xene.plan.leases import Lease
+
+    held = [explain_lease.Held(*each) for each in leases.held(state.conn, agent=agent)]
+    found = next((Lease(*each) for each in leases.every(state.conn) if each.agent == agent), None)
+    return explain_lease.agent(held, found, read_clock())
+
+
+def _leases(state: State, row: Row) -> list[str]:
+    """What there is to say of the leases under which a pipeline is held."""
+    from xene.control.leasing import read_clock
+    from xene.plan import explain_lease
+    from xene.plan.leases import Lease
+
+    rows = leases.held(state.conn, workflow=row["workflow"], pipeline=row["name"])
+    known = {each.agent: Lease(*each) for each in leases.every(state.conn)}
+    held = [explain_lease.Held(*each) for each in rows]
+    return explain_lease.pipeline(row["agent"], held, known, read_clock())
 
 
 def _fires(state: State, row: Row) -> list[str]:

@@ -19,7 +19,7 @@ from xene.control.told import Told
 from xene.errors import Conflict, InvalidManifest
 from xene.manifest.repository import Entry, Repository
 from xene.model import phases
-from xene.model.workflow import REPLACE
+from xene.model.workflow import MOVE
 from xene.plan import guards
 from xene.plan.diff import CHANGED, CREATED, REMOVED, Plan, Thing, diff
 from xene.plan.overrides import Override
@@ -140,7 +140,7 @@ def _stopping(place: Place, repository: Repository) -> list[str]:
         for entry in repository.entries
         if entry.kind == objects.WORKFLOW and '"replace"' in entry.text
         for pipeline, body in json.loads(entry.text)["spec"]["pipelines"].items()
-        if body.get("placement", {}).get("onLost") == REPLACE
+        if body.get("placement", {}).get("onLost") == MOVE
     ]
     return found if found and lock.holder(place.state) is None else []
 

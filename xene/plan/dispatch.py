@@ -210,8 +210,7 @@ def _must_wait(world: _World, agent: AgentView, key: str) -> RunView | None:
     """
     if world.assigned[key].policy in (None, ALLOW) or key in world.held_by.get(agent.name, {}):
         return None
-    others = (run for run in world.open_runs[key] if run.agent != agent.name and run.sent_journal is not None)
-    return next((run for run in others if (key, run.agent) not in world.fenced), None)
+    return next(iter(world.runs_elsewhere(key, agent.name)), None)
 
 
 def _is_letting_go(world: _World, agent: AgentView, key: str) -> bool:

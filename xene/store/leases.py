@@ -102,3 +102,27 @@ def is_fenced(conn: sqlite3.Connection, agent: str) -> bool:
         "SELECT EXISTS (SELECT 1 FROM holdings WHERE agent = ? AND fenced_at IS NOT NULL)", (agent,)
     ).fetchone()
     return bool(row[0])
+
+
+class Held(NamedTuple):
+    """A holding that wants a lease, or is fenced. `length`: of its lease, by the charge that was last reckoned."""
+
+    key: str
+    agent: str
+    bound: float | None
+    fenced_at: float | None
+    length: float | None
+
+
+def held(
+    conn: sqlite3.Connection, *, agent: str | None = None, workflow: str = "", pipeline: str = ""
+) -> list[Held]:
+    """Those of an agent, or of a pipeline, by pipeline and agent."""
+    mine = "h.agent = ?" if agent is not None else "h.workflow = ? AND h.pipeline = ?"
+    rows = conn.execute(
+        "SELECT h.workflow || '/' || h.pipeline, h.agent, h.bound, h.fenced_at, json_extract(c.charge, '$.lease')"
+        " FROM holdings h LEFT JOIN charges c ON c.workflow = h.workflow AND c.pipeline = h.pipeline"
+        f" WHERE {mine} AND (h.bound IS NOT NULL OR h.fenced_at IS NOT NULL) ORDER BY 1, 2",
+        (agent,) if agent is not None else (workflow, pipeline),
+    )
+    return [Held._make(row) for row in rows]
