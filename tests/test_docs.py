@@ -55,7 +55,6 @@ ELSEWHERE = {
     "xene backup": "tests/commands/test_backup.py",
     "xene graph": "tests/commands/test_graph.py",
     "xene apply figures.yaml": "tests/test_guides.py",
-    "xene get slots": "tests/test_guides.py",
     "xene suspend figures": "tests/test_guides.py",
     "xene resume figures": "tests/test_guides.py",
     "xene cordon": "tests/commands/test_overrides.py",
