@@ -1,6 +1,6 @@
 """Cron triggers end to end, here and behind sshd: they fire with control off; nothing is told twice.
 
-A trigger that is stored as if it had been applied an hour ago catches up at once, so nobody waits for a minute.
+A trigger that is stored as if it had been applied an hour ago catches up at once: nobody waits for a minute.
 """
 
 from __future__ import annotations

@@ -151,3 +151,18 @@ def event(**more: Any) -> dict[str, Any]:
         "message": "on local",
         **more,
     }
+
+
+def slot(**more: Any) -> dict[str, Any]:
+    return {
+        "workflow": "hello",
+        "pipeline": "greet",
+        "trigger": "nightly",
+        "at": "2026-11-23T02:29:00.000Z",
+        "outcome": "missed",
+        "reason": "Late",
+        "message": "nothing could fire",
+        "run": None,
+        "agent": "build-1",
+        **more,
+    }

@@ -52,7 +52,7 @@ def test_an_unknown_kind_says_what_there_is() -> None:
     assert "workflow" in caught.value.hint
     with pytest.raises(Usage) as caught:
         kinds.kind_of("zzz")
-    assert "workflows, pipelines, runs, agents, secrets, templates, events" in caught.value.hint
+    assert "workflows, pipelines, runs, slots, agents, secrets, templates, events" in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", kinds.ALL, ids=lambda kind: kind.name)

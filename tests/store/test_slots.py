@@ -186,6 +186,14 @@ def test_a_revision_that_a_restored_state_does_not_have(held: Filled) -> None:
     assert ledger(held) == {"02": ("fired", None, True)} and "StateRestored" in reasons(held)
 
 
+def test_a_run_whose_history_is_over_does_not_come_back(held: Filled) -> None:
+    held.report(fired(held, 120))
+    with held.state.transaction() as conn:
+        conn.execute("DELETE FROM runs")
+    held.report(fired(held, 120), first=9)
+    assert views.runs(held.state) == [] and len(views.slots(held.state)) == 1
+
+
 def test_a_stand_in_gives_way_to_the_spec_itself(held: Filled) -> None:
     from xene.model import codec
     from xene.store import objects

@@ -214,6 +214,11 @@ QUERIES = {
     "a run by pipeline": lambda state: views.resolve_run(state, "shop/build"),
     "a run by bare pipeline": lambda state: views.resolve_run(state, "build"),
     "a bare pipeline": lambda state: views.resolve_pipeline(state, "dig"),
+    "slots": lambda state: views.slots(state),
+    "slots of a workflow": lambda state: views.slots(state, workflow="shop"),
+    "slots of an outcome": lambda state: views.slots(state, outcome="missed"),
+    "slots since": lambda state: views.slots(state, workflow="shop", pipeline="build", since=5.0),
+    "triggers of a workflow": lambda state: views.triggers(state, "shop"),
     "what is not settled": lambda state: run_rows.unsettled(state.conn),
     "what is not settled there": lambda state: run_rows.unsettled(state.conn, "local"),
 }

@@ -54,9 +54,7 @@ class Work:
     ) -> None:
         self._home, self._ledger, self._record, self.clock = home, ledger, record, clock
         self._trash, self._version = trash, os.path.basename(code)
-        self.may_start: Callable[[str], bool] = lambda _: (
-            True
-        )  # whether a pipeline has the lease that it wants
+        self.may_start: Callable[[str], bool] = lambda _: True  # whether a pipeline has the lease that it wants
         self._touched: Dict[str, None] = {}
         self._directories: Dict[str, RunDirectory] = {}
         self._spares = Spares(os.path.join(home.path, "spare"))

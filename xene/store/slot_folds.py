@@ -126,6 +126,9 @@ def _create(batch: Batch, claim: _Claim, at: float, event: Mapping[str, Any]) ->
             f"agent {batch.agent} says that it fired it, as agent {other[0]} did before; this report was dropped"
         )
         return False
+    known = slots.read(batch.conn, *claim[:3], at)
+    if known is not None and known.run == run:
+        return False  # its history is over: what is said again does not bring it back
     _make_fire(batch, claim, at, fire, created_at)
     if not objects.is_known_revision(batch.conn, revision):
         objects.stand_in(batch.conn, batch.now, revision)
