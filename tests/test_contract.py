@@ -409,4 +409,4 @@ def test_what_later_versions_bring_is_refused(xene: Terminal) -> None:
     spec = f"{{notify: [], pipelines: {{p: {{tasks: {task}}}}}}}"
     write(xene, later_yaml=f"apiVersion: xene/v1\nkind: Workflow\nmetadata: {{name: a}}\nspec: {spec}\n")
     assert "later.yaml:4:8: not-yet: " in xene("validate", "later.yaml", code=3).out
-    assert xene("get", "slots", code=2).out == ""
+    assert xene("get", "tokens", code=2).out == ""

@@ -217,6 +217,31 @@ def test_the_wire_is_cut_and_both_sides_go_on(scene: Scene) -> None:
     assert {row["outcome"] for row in rows} <= {"fired", "missed"}
 
 
+@pytest.mark.soak
+def test_renewals_that_are_under_way_for_half_a_minute(scene: Scene) -> None:
+    """They arrive, and are worth nothing any more: the lease counts from when it was asked for."""
+    first = scene.begin()
+    scene.rest()
+    config = scene.fleet.root / "home" / ".ssh" / "config"
+    config.write_text("Host *\n  ConnectTimeout 60\n")  # a patient one, that keeps its connections
+    follower = scene.fleet.start("wait", first)
+    until(lambda: lock.holder(scene.state) == follower.pid, "it is at work, and renews")
+    scene.line.worsen(delay=15.0)
+    scene.until(lambda: (beat := scene.beat("host-1")) and beat < time.time() - 5, "far has stopped it")
+    scene.until(lambda: scene.is_held("near", "host-1"), "near gets what far has lost")
+    scene.until(lambda: scene.fired()[-1][0] == "near", "near fires the next slot")
+    scene.line.mend()
+    assert follower.communicate(timeout=60) and follower.returncode == 1
+    assert scene.run(first)["reason"] == "LeaseEnded"
+    scene.work()
+    scene.until(
+        lambda: not [row for row in scene.fleet.get("slots") if row["outcome"] == "unknown"], "all is known"
+    )
+    scene.rest()
+    assert scene.is_held("near", "host-1")
+    scene.check_ledger()
+
+
 def test_a_host_that_stands_still_for_a_minute(scene: Scene) -> None:
     """A virtual machine that is paused: everything on it stops, and goes on as if nothing had been."""
     first = scene.begin()
