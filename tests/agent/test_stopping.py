@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from xene.agent import process
 from xene.agent.process import Moment, Process
 from xene.agent.stopping import Stopping
@@ -65,6 +67,44 @@ def test_a_command_that_comes_after_the_first_signal_is_asked_with_all_that_it_h
     for one in (first, second, third, fourth):
         one.kill()
         one.wait()
+
+
+def test_a_command_that_is_still_a_copy_of_the_shell_is_asked_when_it_has_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, shell = sleeper()
+    second, command = sleeper()
+    sent: list[tuple[set[Process], int]] = []
+    copies = {command}
+    monkeypatch.setattr(process, "is_copy", copies.__contains__)
+    stopping = Stopping(
+        lambda: {shell, command},
+        3600.0,
+        now(),
+        lambda some, number: sent.append((some, number)),
+        {command}.__contains__,
+    )
+    stopping.step(now())
+    copies.clear()
+    stopping.step(now())
+    stopping.step(now())
+    asked = [some for some, number in sent if number == signal.SIGTERM and some]
+    assert asked == [{shell}, {command}]
+    for one in (first, second):
+        one.kill()
+        one.wait()
+
+
+def test_a_fork_is_a_copy_until_it_becomes_its_program() -> None:
+    line = ["sh", "-c", "(while :; do :; done) & echo $!; wait"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as shell:
+        assert shell.stdout
+        seen = process.look(int(shell.stdout.readline()))
+        child, other = sleeper()
+        assert seen and process.is_copy(seen.process) and not process.is_copy(other)
+        process.send({seen.process, other}, signal.SIGKILL)
+        child.wait()
+    assert not process.is_copy(seen.process)
 
 
 def test_within_one_tick_the_pid_decides() -> None:

@@ -199,6 +199,20 @@ def parent(process: Process) -> int:
     return seen.parent if seen is not None and seen.process == process else 0
 
 
+def is_copy(process: Process) -> bool:
+    """Whether it is still a copy of the shell that forked it, and not yet the program that it is to become."""
+    above = parent(process)
+    return above > 0 and _command_line(process.pid) == _command_line(above) != b""
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:  # gone, or another user's
+        return b""
+
+
 def _parse_stat(text: bytes) -> Optional[Seen]:
     head, _, tail = text.rpartition(b")")
     fields = tail.split()

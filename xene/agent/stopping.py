@@ -69,6 +69,8 @@ class Stopping:
         return False
 
     def _ask(self, fresh: Set[Process]) -> None:
+        # A fork that is still our shell would take SIGTERM as that does, for nothing: asked when it has begun.
+        fresh = {one for one in fresh if not (self._is_command(one) and process.is_copy(one))}
         if self._began is None or any(self._is_command(one) for one in fresh):
             self._began = process.moment()
         missed = {one for one in fresh if process.began_before(one, self._began)}
