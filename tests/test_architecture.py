@@ -27,6 +27,7 @@ SHELLS = {
     "xene/agent/containers.py",  # fixed scripts of entrance.py inside a container; all else is an argument
     "xene/agent/inside.py",  # likewise, what lists and signals processes inside
     "xene/agent/closing.py",  # likewise, on the host: an engine's answers are looked at
+    "xene/manifest/imported.py",  # starts none: words of a manifest that it prints
     "xene/agent/workspace.py",  # rm of a fixed script; the path is an argument
 }
 ALLOWED = {("xene/manifest/cache.py", "marshal")}  # our own file, 0600 in a directory that is ours alone

@@ -48,9 +48,14 @@ ELSEWHERE = {
     "xene why pipeline/NAME": "below, with a name",
     "xene validate PATH": "below, with a path",
     "xene graph": "tests/commands/test_graph.py",
+    "xene import crontab": "tests/commands/test_import_crontab.py",
+    "xene apply figures.yaml": "tests/test_guides.py",
+    "xene get slots": "tests/test_guides.py",
+    "xene suspend figures": "tests/test_guides.py",
+    "xene resume figures": "tests/test_guides.py",
     "xene timeline": "tests/commands/test_graph.py",
 }
-COMING: set[str] = set()  # pages that are named before they are there
+COMING = {"scheduling.md", "schedule.md"}  # pages that are named before they are there
 RUN_HERE = {
     "xene init ops", "xene validate .", "xene apply .", "xene run hello --follow", "xene get runs",
     "xene logs hello/greet", "xene run workflows/hello.yaml", "xene agent trust web-1", "xene get agents",

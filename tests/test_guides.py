@@ -16,7 +16,7 @@ from tests.commands.terminal import ROOT, Terminal
 from tests.hosts import agent_homes, until
 from tests.test_docs import blocks
 
-ALONE = ("connectors", "failure", "matrix")  # pages whose manifest runs with nobody there
+ALONE = ("connectors", "failure", "matrix", "triggers")  # pages whose manifest runs with nobody there
 Run = dict[str, Any]
 
 
@@ -68,6 +68,12 @@ def test_pipelines_of_a_fire(host: Terminal) -> None:
     assert any(event["reason"] == "ConnectorsNotMet" and "page" in str(event) for event in events)
     assert "--artifacts-from" in host("run", "shop/scan", code=2).err
     host("run", "shop/scan", "--artifacts-from", "shop/build", "--wait", code=0)
+
+
+def test_triggers(host: Terminal) -> None:
+    runs = spot(host, "triggers", "-p", "level=full")
+    assert set(runs) == {"collect", "report"}
+    assert {run["trigger"] for run in runs.values()} == {"manual", "pipeline"}
 
 
 def test_a_failed_build_is_told_of(host: Terminal) -> None:

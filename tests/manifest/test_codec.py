@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from xene.manifest import schema
 from xene.model import codec
+from xene.model.agent import AUTOSTARTS
 from xene.model.pipeline_codec import pipeline_connectors_from_json
+from xene.model.trigger import CATCH_UPS, Cron
+from xene.model.units import parse_duration
 from xene.model.workflow import NO_RETRY, OUTCOMES, PipelineConnector
 
 names = st.sampled_from(["a", "b", "long-name", "x1"])
@@ -102,6 +105,20 @@ containers = some(
     mounts=unique(st.sampled_from(["/a:/b", "~/c:/d:ro"])),
     limits=some(memory=st.just("1Gi"), cpus=st.sampled_from([1, 0.5])),
 )
+params = st.dictionaries(st.sampled_from(["level", "n"]), texts, max_size=2)
+schedules = st.sampled_from(["30 2 * * 1-5", "@daily", "*/5 * * * *"])
+crons = some(
+    {"schedule": schedules | unique(schedules, 1)},
+    timeZone=st.sampled_from(["UTC", "Europe/Berlin"]),
+    catchUp=st.sampled_from(["none", "latest", "all"]),
+    startingDeadline=durations,
+    jitter=durations,
+    dst=some(gap=st.sampled_from(["shift", "skip"]), fold=st.sampled_from(["first", "both"])),
+    params=params,
+)
+triggers = st.dictionaries(
+    names, some({"cron": crons}, description=st.sampled_from(["", "every night"])), max_size=2
+)
 pipelines = some(
     {"tasks": st.dictionaries(names, tasks, min_size=1, max_size=2)},
     description=st.sampled_from(["", "x"]),
@@ -113,6 +130,14 @@ pipelines = some(
     timeout=durations,
     gracePeriod=durations,
     failFast=st.booleans(),
+    triggers=unique(names),
+    history=some(keep=st.integers(1, 1_000_000), maxAge=durations),
+    placement=some(
+        agent=names,
+        size=st.sampled_from([1, 2]),
+        lostAfter=durations,
+        onLost=st.sampled_from(["wait", "replace"]),
+    ),
     contexts=st.dictionaries(
         names, some(container=containers, env=env, shell=st.just("sh"), workDir=globs), max_size=1
     ),
@@ -125,14 +150,20 @@ def workflow(**bodies):
     return {**head, "spec": {"pipelines": bodies}}
 
 
+def fired(body, **spec):
+    """A workflow of one pipeline with triggers and more in its `spec`."""
+    data = workflow(p={"tasks": {"a": task()}} if body is None else body)
+    return {**data, "spec": {**data["spec"], **spec}}
+
+
 def through(data):
     return codec.workflow_to_json(codec.workflow_from_json(data))
 
 
 @settings(max_examples=200, deadline=None)
-@given(pipelines)
-def test_what_the_schema_accepts_is_normal_after_one_pass(pipeline):
-    data = workflow(p=pipeline)
+@given(pipelines, triggers, st.booleans())
+def test_what_the_schema_accepts_is_normal_after_one_pass(pipeline, triggers, suspend):
+    data = fired(pipeline, triggers=triggers, suspend=suspend)
     assert schema.accepts("Workflow")(data)
     normal = through(data)
     assert schema.accepts("Workflow")(normal)
@@ -164,6 +195,41 @@ def test_two_ways_to_say_one_thing(long, short):
     assert normal == through(workflow(p={"tasks": {"a": task(**short)}}))
 
 
+@pytest.mark.parametrize(
+    ("long", "short"),
+    [
+        ({"schedule": ["@daily"], "timeZone": "UTC", "catchUp": "latest"}, {"schedule": "@daily"}),
+        ({"schedule": "@daily", "jitter": "0s", "dst": {"gap": "shift", "fold": "first"}}, {"schedule": "@daily"}),
+        ({"schedule": "@daily", "startingDeadline": "60m", "dst": {"fold": "both", "gap": "shift"}, "params": {}},
+         {"schedule": "@daily", "startingDeadline": "1h", "dst": {"fold": "both"}}),
+    ],
+)  # fmt: skip
+def test_two_ways_to_say_one_trigger(long, short):
+    normal = through(fired(None, triggers={"t": {"cron": long, "description": ""}}, suspend=False))
+    assert normal["spec"]["triggers"] == {"t": {"cron": short}}
+    assert normal == through(fired(None, triggers={"t": {"cron": short}}))
+
+
+def test_what_starts_a_pipeline_and_how_long_its_runs_stay_is_no_new_revision():
+    bare = fired(None)
+    body = {"tasks": {"a": task()}, "triggers": ["t"], "history": {"keep": 3}}
+    more = fired(body, triggers={"t": {"cron": {"schedule": "@daily"}}}, suspend=True)
+    assert codec.executable_spec(through(more), "p") == codec.executable_spec(through(bare), "p")
+    assert codec.workflow_from_json(more).pipelines["p"].history.keep == 3
+
+
+def test_an_agent_comes_back_by_cron_unless_told_otherwise():
+    def agent(**spec):
+        head = {"apiVersion": "xene/v1", "kind": "Agent", "metadata": {"name": "a"}}
+        data = {**head, "spec": {"local": {}, **spec}}
+        assert schema.accepts("Agent")(data)
+        return codec.agent_from_json(data)
+
+    assert agent() == agent(autostart="cron")
+    assert [agent(autostart=each).autostart for each in AUTOSTARTS] == list(AUTOSTARTS)
+    assert codec.agent_to_json(agent(autostart="none"))["spec"] == {"local": {}, "autostart": "none"}
+
+
 def test_a_task_of_finally_has_ten_minutes_unless_told_otherwise():
     def last(**body):
         data = workflow(p={"tasks": {"a": task()}, "finally": {"z": task(**body)}})
@@ -193,10 +259,25 @@ def test_the_schema_knows_the_defaults_of_the_model():
     assert properties["concurrencyPolicy"]["default"] == pipeline.concurrency_policy
     assert properties["gracePeriod"]["default"] == f"{pipeline.grace_period:g}s"
     assert properties["failFast"]["default"] is pipeline.fail_fast
+    placement = defs["placement"]["properties"]
+    assert parse_duration(placement["lostAfter"]["default"]) == pipeline.placement.lost_after
+    assert placement["onLost"]["default"] == pipeline.placement.on_lost
     backoff = defs["backoff"]["properties"]
     assert (backoff["initial"]["default"], backoff["factor"]["default"]) == ("1s", NO_RETRY.factor)
     assert (NO_RETRY.initial, NO_RETRY.max_pause, backoff["max"]["default"]) == (1, 60, "1m")
     assert tuple(defs["retry"]["properties"]["on"]["default"]) == NO_RETRY.on
+
+
+def test_the_schema_knows_the_words_and_defaults_of_triggers():
+    cron = schema.read("Workflow")["$defs"]["cron"]["properties"]
+    dst = schema.read("Workflow")["$defs"]["dst"]["properties"]
+    plain = Cron(("@daily",))
+    assert tuple(cron["catchUp"]["enum"]) == CATCH_UPS
+    assert (cron["timeZone"]["default"], cron["catchUp"]["default"]) == (plain.time_zone, plain.catch_up)
+    assert parse_duration(cron["jitter"]["default"]) == plain.jitter
+    assert (dst["gap"]["default"], dst["fold"]["default"]) == (plain.gap, plain.fold)
+    autostart = schema.read("Agent")["properties"]["spec"]["properties"]["autostart"]
+    assert (tuple(autostart["enum"]), autostart["default"]) == (AUTOSTARTS, AUTOSTARTS[0])
 
 
 of_templates = some(

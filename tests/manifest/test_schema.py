@@ -19,15 +19,35 @@ WORKFLOW = {
     "metadata": {"name": "shop", "labels": {"team": "web"}, "annotations": {"a/b": "c"}},
     "description": "x",
     "spec": {
+        "suspend": False,
         "env": {"A": "b"},
+        "triggers": {
+            "nightly": {
+                "description": "x",
+                "cron": {
+                    "schedule": "30 2 * * 1-5",
+                    "timeZone": "Europe/Berlin",
+                    "catchUp": "latest",
+                    "startingDeadline": "1h",
+                    "jitter": "2m",
+                    "dst": {"gap": "shift", "fold": "first"},
+                    "params": {"sha": "a"},
+                },
+            },
+            "often": {"cron": {"schedule": ["@hourly", "5 * * * *"]}},
+        },
         "pipelines": {
             "build": {
+                "triggers": ["nightly", "often"],
+                "history": {"keep": 50, "maxAge": "30d"},
                 "params": {
                     "sha": {"type": "string", "pattern": "[a-z]+", "default": "a", "enum": ["a", "b"]}
                 },
                 "placement": {
                     "agent": "a",
                     "size": 2,
+                    "lostAfter": "60s",
+                    "onLost": "replace",
                     "agentSelector": {
                         "matchLabels": {"os": "linux"},
                         "matchExpressions": [{"key": "a", "operator": "In", "values": ["x"]}],
@@ -136,6 +156,7 @@ AGENT = {
         "python": "python3",
         "home": "~/.xene",
         "cordon": False,
+        "autostart": "systemd",
     },
 }
 scalars = (
@@ -338,10 +359,29 @@ def test_explain_defaults_values_and_required():
         ("needs", "list of name or pipeline connector"),
         ("contexts.container.limits.memory", "size"),
         ("secrets", "map of name to name"),
+        ("triggers", "list of name"),
+        ("history", "history"),
+        ("placement.onLost", "one of wait, replace"),
     ],
 )
 def test_explain_says_which_forms_there_are(path, type_):
     assert schema.explain("workflow.spec.pipelines." + path).type == type_
+
+
+@pytest.mark.parametrize(
+    ("path", "type_"),
+    [
+        ("", "map of name to trigger"),
+        (".nightly", "trigger"),
+        (".cron", "cron"),
+        (".cron.schedule", "text or list of text"),
+        (".nightly.cron.dst.fold", "one of first, both"),
+        (".cron.startingDeadline", "duration"),
+        (".cron.params", "map of name to text"),
+    ],
+)
+def test_explain_triggers(path, type_):
+    assert schema.explain("workflow.spec.triggers" + path).type == type_
 
 
 @pytest.mark.parametrize(

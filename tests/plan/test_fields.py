@@ -68,6 +68,17 @@ STEP = {"name": "go", "exec": ["go", "test"], "timeout": "5m"}
             [("steps (order)", ["a", "b"], ["b", "a"])],
         ),
         ({"a": "1"}, {"a": ["1"]}, [("a", "1", ["1"])]),
+        ({"triggers": ["a"]}, {"triggers": ["a", "b"]}, [("triggers[b]", None, "b")]),
+        (
+            {"cron": {"schedule": ["5 * * * *", "@daily"], "jitter": "2m"}},
+            {"cron": {"schedule": ["@daily", "0 8 * * *"], "dst": {"fold": "both"}}},
+            [
+                ("cron.dst", None, {"fold": "both"}),
+                ("cron.jitter", "2m", None),
+                ("cron.schedule[5 * * * *]", "5 * * * *", None),
+                ("cron.schedule[0 8 * * *]", None, "0 8 * * *"),
+            ],
+        ),
     ],
 )
 def test_fields(old: Any, new: Any, expected: list[tuple[str, Any, Any]]) -> None:

@@ -19,6 +19,11 @@ def table() -> Table:
         "validate": Verb(write, "Find every problem in manifests", "validate", plain),
         "diff": Verb(write, "Show what apply would do", "diff", acted),
         "apply": Verb(write, "Make the state match manifests", "apply", acted),
+        "import": Branch(
+            write,
+            "Make manifests of what another scheduler has",
+            {"crontab": Verb("Commands", "Print a crontab as manifests", "import_crontab")},
+        ),
         "run": Verb(run, "Fire a workflow or pipeline, or run a file on the spot", "run", acted),
         "logs": Verb(run, "Show what the steps of a run said", "logs"),
         "artifacts": Verb(run, "List the artifacts of a run, or unpack them", "artifacts", plain),

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import io
 import re
-from typing import Any
+from textwrap import indent
+from typing import Any, Iterable, Mapping
+
+from xene.manifest.problems import plain
+
+Path = tuple[str, ...]
 
 
 def dump(value: Any) -> str:
@@ -36,6 +41,28 @@ def dump(value: Any) -> str:
     yaml.dump(value, out)
     text = out.getvalue().removesuffix("...\n")
     return _STEERS.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def annotated(value: Mapping[str, Any], comments: Mapping[Path, Iterable[str]], path: Path = ()) -> str:
+    """A mapping as `dump` writes it, with `comments` above the keys that their paths lead to."""
+    return "".join(
+        comment(comments.get((*path, key), ())) + _entry(key, inner, comments, (*path, key))
+        for key, inner in value.items()
+    )
+
+
+def _entry(key: str, inner: Any, comments: Mapping[Path, Iterable[str]], path: Path) -> str:
+    """One key with its value; only where there are comments further in, its keys are written one by one."""
+    if isinstance(inner, dict) and any(other[: len(path)] == path != other for other in comments):
+        head = dump({key: {}}).removesuffix(" {}\n")
+        return f"{head}\n" + indent(annotated(inner, comments, path), "  ")
+    return dump({key: inner})
+
+
+def comment(lines: Iterable[str]) -> str:
+    """Lines of a comment. What a terminal would act on is written as an escape."""
+    told = (plain(line.replace("\t", " ")).rstrip() for line in lines)
+    return "".join(f"# {line}\n" if line else "#\n" for line in told)
 
 
 # What YAML may hold as it is, but would steer a terminal: the directions of text, and more of C1.

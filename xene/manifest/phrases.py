@@ -32,7 +32,7 @@ def place_of(error: Any) -> str:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title).lower().replace("workflow spec", "'spec'")
     words = words.replace("agent spec", "'spec'").replace("metadata", "'metadata'")
     words = words.replace("task template spec", "'spec'")
-    if title in ("Ssh", "Local", "Limits", "Backoff", "Retry"):
+    if title in ("Ssh", "Local", "Limits", "Backoff", "Retry", "Cron", "Dst", "History"):
         return quoted(title.lower())
     return words if words.startswith("'") else f"an {words}" if words[0] in "aeiou" else f"a {words}"
 

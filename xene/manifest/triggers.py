@@ -6,6 +6,7 @@ nothing here: what reads cron expressions and zones is not even imported.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterator
 
 from xene.manifest.durations import duration_findings, seconds_of
@@ -102,6 +103,8 @@ def _zone(cron: Any, path: Path) -> Iterator[Finding]:
 
 def _zone_meant(name: str, known: list[str]) -> str:
     """The zone of a city whose continent was left out, or the nearest name."""
+    if re.search(r"[+-][0-9]", name):
+        return "a fixed offset is a zone too, with its sign turned round: Etc/GMT-2 is two hours ahead of UTC"
     city = name.replace(" ", "_").lower()
     found = [zone for zone in known if zone.lower() == city or zone.lower().endswith("/" + city)]
     near = found[0] if found else closest(name, known)

@@ -24,12 +24,17 @@ def _unknown(case: Case) -> Iterator[Finding]:
             continue
         missing = [name for name in error.schema.get("required", ()) if name not in error.instance]
         options = missing if closest(key, missing) else [name for name in known if name not in error.instance]
-        hint = did_you_mean(key, options, _elsewhere(key, case.kind) or f"the keys here are {listed(known)}")
+        otherwise = _elsewhere(key, case.kind) or f"the keys here are {listed(known)}"
+        if error.instance[key] is None and " " in key.strip():
+            hint = _COMMA
+        else:
+            hint = did_you_mean(key, options, otherwise)
         yield Finding(
             (*path, key), "unknown-key", f"{place_of(error)} has no key {quoted(key)}", hint, at_key=True
         )
 
 
+_COMMA = "inside {} and [] a text that holds ',' wants quotes"
 _OF_USERS = ("needs", "join", "matrix")
 
 

@@ -18,6 +18,7 @@ from xene.engine.zones import Zone, load_zone
 _NAME = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,3}\Z")
 # Not IANA's: the host's own zone, and copies that count leap seconds, which time on Unix does not.
 _HOST_ONLY = frozenset({"localtime", "posixrules", "posix", "right"})
+_LOCAL, _NAMED = "/etc/localtime", "/etc/timezone"
 _LARGEST = 1 << 16  # bytes; the largest of today has 4,000
 
 
@@ -30,6 +31,32 @@ def zone_bytes(name: str) -> bytes:
         if data.startswith(b"TZif"):
             return data
     raise KeyError(name)
+
+
+def of_host() -> str:
+    """The name of this host's own zone, UTC where it has none that IANA knows."""
+    told = (
+        os.environ.get("TZ", "").removeprefix(":"),
+        _link(),
+        _read(_NAMED).decode("ascii", "replace").strip(),
+    )
+    for name in told:
+        try:
+            zone_bytes(name)
+        except KeyError:
+            continue
+        return name.removeprefix("Etc/") if name.endswith("/UTC") else name
+    return _alike(_read(_LOCAL)) or "UTC"
+
+
+def _link() -> str:
+    """What /etc/localtime leads to, below the directory of zones."""
+    return os.path.realpath(_LOCAL).partition("zoneinfo/")[2]
+
+
+def _alike(data: bytes) -> str | None:
+    """A zone with these bytes, where /etc/localtime is a copy."""
+    return next((name for name in names() if zone_bytes(name) == data), None) if data else None
 
 
 def digest(data: bytes) -> str:
