@@ -76,6 +76,23 @@ def test_triggers(host: Terminal) -> None:
     assert {run["trigger"] for run in runs.values()} == {"manual", "pipeline"}
 
 
+def test_triggers_that_are_suspended_and_resumed(host: Terminal) -> None:
+    (host.cwd / "figures.yaml").write_text(manifest("triggers"))
+    host("apply", "figures.yaml", code=0)
+    assert (
+        host("get", "slots", "--since", "1d", "-o", "json", code=0).json == []
+    )  # nothing of before is caught up
+    host("suspend", "figures", code=0)
+    assert "figures is suspended" in host("diff", "figures.yaml", code=0).out
+    host("resume", "figures", code=0)
+    host("suspend", "figures/collect", code=0)
+    rows = {row["name"]: row for row in host("get", "pipelines", "-o", "json", code=0).json}
+    assert (rows["collect"]["suspended"], rows["report"]["suspended"]) == (True, False)
+    host("resume", "figures", code=0)
+    rows = {row["name"]: row for row in host("get", "pipelines", "-o", "json", code=0).json}
+    assert not rows["collect"]["suspended"] and rows["collect"]["nextFire"]
+
+
 def test_a_failed_build_is_told_of(host: Terminal) -> None:
     text = manifest("connectors").replace("run: ./shop}", "run: exit 1}")
     (host.cwd / "broken.yaml").write_text(text.replace("name: shop}", "name: broken}"))
