@@ -28,11 +28,13 @@ demo: $(VENV)/.user
 test: $(VENV)/.dev
 	@sh scripts/install-sshd.sh
 	@sh scripts/install-podman.sh
+	@sh scripts/install-cron.sh
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 soak: $(VENV)/.dev
 	@sh scripts/install-sshd.sh
 	@sh scripts/install-podman.sh
+	@sh scripts/install-cron.sh
 	timeout 3600 $(BIN)/python -m pytest -q -m soak
 
 lint: $(VENV)/.dev

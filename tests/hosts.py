@@ -265,7 +265,7 @@ def agent_homes(root: Path) -> Iterator[Path]:
         yield root
     finally:
         end_agents(root)
-        left = endprocesses(root)
+        left = end_processes(root)
     assert not left, "processes were left behind:\n" + "\n".join(left)
 
 
@@ -316,7 +316,7 @@ def end_agents(root: Path) -> None:
             until(lambda: not _alive(pid), f"the agent daemon {pid} ends")
 
 
-def endprocesses(root: Path, patience: float = 5.0) -> list[str]:
+def end_processes(root: Path, patience: float = 5.0) -> list[str]:
     """Kill whatever still runs on behalf of `root` after `patience` seconds; what it was, a line each."""
     deadline = time.monotonic() + patience
     while (left := processes(root)) and time.monotonic() < deadline:

@@ -220,13 +220,16 @@ def test_one_that_is_connected_and_asks_no_more_is_lost_too(host: Host, clock: T
         (run,) = firing.store(tower.state, "shop", None, {})[0].runs
         tower.until(lambda: run in a.orders and tower.lease("a"), "the run and a lease")
         tower.settle()
-        a.asks = None
+        a.asks, a.deaf = None, {"assign"}
         clock.up += LOST_AFTER
         tower.until(lambda: tower.silent("a"), "it is missed")
         assert host.agents()["a"]["phase"] == "Ready"
         clock.up += PATIENCE
         b.ask()
         tower.until(lambda: tower.held("b") == {"shop/build": False}, "b has it")
+        assert host.agents()["a"]["phase"] == "Ready"  # it may only just have come back, and be about to ask
+        clock.up += PATIENCE
+        tower.until(lambda: host.agents()["a"]["phase"] == "NotReady", "it hangs")
         assert host.run(run)["phase"] == "Unknown"
         assert host.reasons("Agent").count(leasing.SILENT) == 1
 

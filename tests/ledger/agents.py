@@ -115,7 +115,7 @@ class Agent:
         self.accepted: dict[str, int] = {}  # runs whose acceptance is durable: how often
         self.journal = Journal([], f"{name}-journal")
         self.journal.append(ev.journal_begun(now(), self.journal.uuid))
-        self.alive = True
+        self.alive, self.daemons = True, 0
         self._come_up()
 
     # -- the host
@@ -139,6 +139,7 @@ class Agent:
         self._come_up()
 
     def _come_up(self) -> None:
+        self.daemons += 1
         self.journal = Journal(self.journal.durable + self.journal.fresh, self.journal.uuid)
         self.ledger = Ledger(self.journal, list(self.journal.durable))  # type: ignore[arg-type]
         self.work = Work(self)

@@ -104,6 +104,7 @@ class World:
         self._letters: list[tuple[str, Any]] = []
         self.cut: set[str] = set()
         self.sent: dict[str, int] = {}  # how far each connected agent has told its journal
+        self.met: dict[str, int] = {}  # the daemon of each agent that was connected to
         self.control: passes.Control | None = None
         self.agents = {
             name: Agent(name, self.uuid, root / "hosts", lambda: self.now, self._says, draw) for name in names
@@ -170,11 +171,16 @@ class World:
     def is_cut(self, name: str) -> bool:
         return name in self.cut or not self.agents[name].alive
 
+    def is_lost(self, name: str) -> bool:
+        """Whether the connection that there was leads nowhere: cut, or to a daemon that is no more."""
+        return self.is_cut(name) or self.met[name] != self.agents[name].daemons
+
     def connect(self, name: str, cursor: tuple[str | None, int]) -> None:
         if self.is_cut(name):
             self._inbox.append(Down(name, phases.UNREACHABLE, "NoRoute", "no route"))
             return
         agent = self.agents[name]
+        self.met[name] = agent.daemons
         self.sent[name] = cursor[1] if cursor[0] == agent.journal.uuid else 0
         self._inbox.append(Up(name, agent.hello()))
         agent.turn()  # it asks for its lease at once, and control hears that with the hello
@@ -187,14 +193,14 @@ class World:
         """What control has said, less what a wire has lost; an agent is durable before it answers."""
         letters, self._letters = self._letters, []
         for name, message in letters:
-            if name in self.sent and not self.is_cut(name):
+            if name in self.sent and not self.is_lost(name):
                 self.agents[name].hear(message) if message["type"] != "follow" else None
         for name in {name for name, _ in letters}:
             if self.agents[name].alive:
                 self.agents[name].flush()
 
     def _says(self, name: str, message: Any) -> bool:
-        if self.control is None or name not in self.sent or self.is_cut(name):
+        if self.control is None or name not in self.sent or self.is_lost(name):
             return False
         self._inbox.append(Got(name, message, b""))
         return True
@@ -204,7 +210,7 @@ class World:
         found: list[Any] = []
         for name in list(self.sent):
             agent = self.agents[name]
-            if self.is_cut(name):
+            if self.is_lost(name):
                 del self.sent[name]
                 found.append(Down(name, phases.UNREACHABLE, "ConnectionLost", "cut"))
                 continue

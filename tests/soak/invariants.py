@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tests.hosts import _processes
+from tests.hosts import processes
 from tests.soak import flows
 from tests.soak.flows import ERROR, NOT_EXECUTED, SUCCESS, Fate, Pipeline, Step
 from tests.soak.world import World
@@ -282,7 +282,7 @@ def left_behind(world: World) -> dict[int, str]:
     """Processes of this world that nobody wants in quiet: all but one daemon an agent, and sshd."""
     wanted = {world.daemon(agent) for agent in world.homes}
     wanted |= {host.process.pid for host in world.hosts if host.process}
-    return {pid: about for pid, about in _processes(world.root).items() if pid not in wanted}
+    return {pid: about for pid, about in processes(world.root).items() if pid not in wanted}
 
 
 def run_directories(world: World) -> list[str]:

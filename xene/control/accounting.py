@@ -33,6 +33,7 @@ class Accounting:
 
     def account(self, conn: sqlite3.Connection, now: float) -> bool:
         """Write what is to be written. True if there is more than one pass may write."""
+        slots.overtaken(conn, now)
         left = MOST
         schedules = Schedules(conn)
         for lapse in lapses.every(conn):

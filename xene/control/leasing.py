@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.control.sessions import Sessions
-from xene.plan.leases import Clock, Hold, Lease, Outlook, granted, look, taken_over
+from xene.plan.leases import PATIENCE, Clock, Hold, Lease, Outlook, granted, look, taken_over
 from xene.store import leases
 from xene.store.db import State
 from xene.wire import messages
@@ -69,7 +69,7 @@ def grant(state: State, sessions: Sessions, clock: Clock) -> list[str]:
     for name, ask in asks.items():
         sessions.send(name, messages.granted(sessions.epoch, ask.boot, ask.up))
         link = sessions.link(name)
-        link.asked, link.leased = None, True
+        link.asked, link.leased, link.missed_since = None, True, None
     return list(asks)
 
 
@@ -86,10 +86,27 @@ def find_over(conn: sqlite3.Connection, sessions: Sessions, clock: Clock) -> Out
     return found
 
 
-def hanging(sessions: Sessions, over: Iterable[tuple[str, str]]) -> list[str]:
-    """Agents with a connection that do not ask for the lease that they have lost."""
-    names = dict.fromkeys(agent for _, agent in over)
-    return [name for name in names if sessions.link(name).up and sessions.link(name).asked is None]
+def hanging(
+    conn: sqlite3.Connection, sessions: Sessions, over: Iterable[tuple[str, str]], clock: Clock
+) -> tuple[list[str], float | None]:
+    """Agents with a connection that have long not asked for the lease that they have lost; when to look again.
+
+    One that has only just come back, or has only just got what wants a lease, is given time for its first question.
+    """
+    quiet = {agent for _, agent in over}
+    found, waiting = [], []
+    for name, link in sessions.links.items():
+        missed = link.missed_since
+        owes = name in quiet or (missed is not None and leases.is_fenced(conn, name))
+        if not link.up or link.asked is not None or not owes:
+            link.missed_since = None
+            continue
+        link.missed_since = clock.up if missed is None else missed
+        if clock.up - link.missed_since >= PATIENCE:
+            found.append(name)
+        else:
+            waiting.append(link.missed_since + PATIENCE)
+    return found, min(waiting, default=None)
 
 
 def unleased(conn: sqlite3.Connection, sessions: Sessions) -> list[str]:

@@ -172,11 +172,13 @@ class Control:
 
     def _look_at_leases(self, conn: Any, now: float) -> Mapping[tuple[str, str], float]:
         """The holdings whose lease has ended; a new one wants placement. An agent that hangs is let be."""
-        outlook = leasing.find_over(conn, self.sessions, self._clock())
-        self._lease_due = outlook.next
+        clock = self._clock()
+        outlook = leasing.find_over(conn, self.sessions, clock)
+        hanging, again = leasing.hanging(conn, self.sessions, outlook.over, clock)
+        self._lease_due = min((at for at in (outlook.next, again) if at is not None), default=None)
         self.unplaced = self.unplaced or not self._over.issuperset(outlook.over)
         self._over = frozenset(outlook.over)
-        for name in leasing.hanging(self.sessions, outlook.over):
+        for name in hanging:
             words = "it is connected, and has long not asked for its lease: it is stopped, or hangs"
             hearing.unusable(conn, now, self.sessions, name, leasing.SILENT, words)
         return outlook.over

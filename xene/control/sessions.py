@@ -130,6 +130,8 @@ class Link:
         self.up_since = self.news_at = 0.0
         self.asked: Ask | None = None  # for its lease, and was not granted it yet
         self.leased = False  # it was granted one on this connection
+        # Since when, on this connection and by CLOCK_BOOTTIME, it has been missed to ask for a lease that is over.
+        self.missed_since: float | None = None
 
 
 class Sessions:
@@ -208,7 +210,7 @@ class Sessions:
         link = self.link(name)
         link.up, link.caught_up, link.last = True, False, last
         link.told, link.stowed, link.lacking = Orders(), set(), {}
-        link.asked, link.leased = None, False
+        link.asked, link.leased, link.missed_since = None, False, None
         link.up_since = link.news_at = time.monotonic()
 
     def went_down(self, name: str) -> bool:

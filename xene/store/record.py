@@ -51,8 +51,6 @@ def _add(batch: Batch, event: Mapping[str, Any]) -> None:
             agents.confirm(batch.conn, batch.agent, reported.revisions(event["set"]), gone)
             for key in gone:
                 slots.let_go(batch.conn, batch.now, batch.agent, key)
-            for key, tag in reported.revisions(event["set"]).items():
-                slots.begun_anew(batch.conn, batch.now, batch.agent, key, tag)
         elif kind == "autostart":
             comes_back = reported.name(event["how"]), reported.text(event["message"])
             agents.comes_back(batch.conn, batch.now, batch.agent, *comes_back)

@@ -157,19 +157,21 @@ def let_go(conn: sqlite3.Connection, now: float, agent: str, key: str) -> None:
     lapses.give_up(conn, agent, phases.AGENT_GONE, message, (workflow, pipeline))
 
 
-def begun_anew(conn: sqlite3.Connection, now: float, agent: str, key: str, tag: str) -> None:
-    """The agent goes by `tag` now, the newest charge: what was due before that and is unknown, it did not fire.
+def overtaken(conn: sqlite3.Connection, now: float) -> None:
+    """Unknown slots of agents that are heard, and go by a charge in which these no longer count: they did not fire.
 
-    It accounts for all that it has not fired under the charge before, ahead of this; perhaps it never had that one.
+    An agent accounts for all that it has not fired under the charge before, ahead of taking the next one; perhaps
+    it never had that one. Asked in each pass, whatever came first: the agent's word, or the next change.
     """
-    workflow, _, pipeline = key.partition("/")
-    message = f"agent {agent} had not fired it when the trigger was changed or removed"
+    message = "its agent had not fired it when the trigger was changed or removed"
     conn.execute(
         "UPDATE slots INDEXED BY slots_unsettled SET outcome = ?, reason = ?, message = ?, settled = 1,"
-        " recorded_at = ? WHERE agent = ? AND settled = 0 AND outcome = ? AND workflow = ? AND pipeline = ?"
-        " AND EXISTS (SELECT 1 FROM pipelines p WHERE p.workflow = slots.workflow AND p.name = slots.pipeline"
-        " AND p.agent = slots.agent AND p.tag = ?)"
+        " recorded_at = ? WHERE settled = 0 AND outcome = ?"
+        " AND agent IN (SELECT name FROM agents WHERE phase = ?)"
+        " AND EXISTS (SELECT 1 FROM pipelines p JOIN holdings h ON h.workflow = p.workflow AND h.pipeline = p.name"
+        " AND h.agent = p.agent AND h.observed_revision = p.tag"
+        " WHERE p.workflow = slots.workflow AND p.name = slots.pipeline AND p.agent = slots.agent)"
         " AND EXISTS (SELECT 1 FROM triggers t WHERE t.workflow = slots.workflow AND t.pipeline = slots.pipeline"
         " AND t.name = slots.trigger AND (t.cron IS NULL OR slots.at <= t.since))",
-        (MISSED, phases.TRIGGER_CHANGED, message, now, agent, SLOT_UNKNOWN, workflow, pipeline, tag),
+        (MISSED, phases.TRIGGER_CHANGED, message, now, SLOT_UNKNOWN, phases.READY),
     )

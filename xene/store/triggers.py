@@ -12,7 +12,7 @@ import sqlite3
 from typing import Any, Iterable, Mapping, NamedTuple
 
 from xene.model import phases
-from xene.model.trigger import UTC
+from xene.model.trigger import SLOT_UNKNOWN, UTC
 from xene.store import lapses
 
 _ASKED = "workflow, pipeline, name, cron, since, watermark"
@@ -61,10 +61,9 @@ def starting(conn: sqlite3.Connection, workflow: str, trigger: str) -> list[str]
 
 
 def zones(conn: sqlite3.Connection) -> list[str]:
-    """The names of all time zones that triggers have."""
-    rows = conn.execute(
-        f"SELECT DISTINCT coalesce(json_extract(cron, '$.timeZone'), '{UTC}') FROM triggers WHERE cron IS NOT NULL"
-    )
+    """The names of all time zones that triggers have, or had in a lapse that is still to be written."""
+    zone = f"SELECT coalesce(json_extract(cron, '$.timeZone'), '{UTC}') FROM"
+    rows = conn.execute(f"{zone} triggers WHERE cron IS NOT NULL UNION {zone} lapses")
     return [row[0] for row in rows]
 
 
@@ -175,10 +174,16 @@ def _remove(conn: sqlite3.Connection, now: float, row: Row) -> None:
 
 
 def _give_up(conn: sqlite3.Connection, now: float, row: Row) -> None:
-    """What was due under the old cron and is not settled: the agent that has it will say, unless there is none."""
-    held = conn.execute(
-        "SELECT 1 FROM holdings WHERE workflow = ? AND pipeline = ?", (row.workflow, row.pipeline)
-    ).fetchone()
-    if row.cron is not None and held is None:
+    """What was due under the old cron and is not settled: missed where no agent had it.
+
+    Where one has the pipeline, or may have it, it is unknown until that agent says, or is found never to have had it.
+    """
+    holders = conn.execute(
+        "SELECT agent FROM holdings WHERE workflow = ? AND pipeline = ?", (row.workflow, row.pipeline)
+    ).fetchall()
+    if not holders:
         message = "no agent had the pipeline, and the trigger was changed, removed or resumed meanwhile"
         lapses.add(conn, row, now, phases.NOT_PLACED, message)
+    for (agent,) in holders:
+        message = f"agent {agent} has not said what became of it; the trigger was changed, removed or resumed"
+        lapses.add(conn, row, now, phases.AGENT_SILENT, message, agent, SLOT_UNKNOWN)
