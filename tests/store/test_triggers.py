@@ -72,8 +72,17 @@ def test_what_was_due_while_no_agent_had_it_is_accounted_for_when_it_changes(fil
     (lapse,) = lapses.every(filled.state.conn)
     assert (lapse.since, lapse.until, lapse.reason) == (100.0, 200.0, "NotPlaced")
     hold(filled)
-    filled.put(shop(cron("@daily")), now=300)  # its agent will say what became of those
-    assert len(lapses.every(filled.state.conn)) == 1
+    filled.put(shop(cron("@daily", timeZone="Asia/Kolkata")), now=300)
+    _, lapse = lapses.every(filled.state.conn)  # its agent says what became of those, or is found not to have it
+    assert (lapse.since, lapse.until, lapse.outcome, lapse.agent) == (200.0, 300.0, "unknown", "local")
+
+
+def test_the_zone_of_what_is_still_to_be_written_is_kept(filled: Filled) -> None:
+    """It may be that no pass has seen the trigger: who is to say then when it was due?"""
+    filled.put(shop(cron("@hourly", timeZone="Asia/Kolkata")), now=100)
+    assert triggers.zones(filled.state.conn) == ["Asia/Kolkata"]
+    filled.put(shop({}, build=STEPS), now=200)
+    assert triggers.zones(filled.state.conn) == ["Asia/Kolkata"]
 
 
 # -- what makes a charge stale

@@ -176,7 +176,7 @@ def _remove(conn: sqlite3.Connection, now: float, row: Row) -> None:
 def _give_up(conn: sqlite3.Connection, now: float, row: Row) -> None:
     """What was due under the old cron and is not settled: missed where no agent had it.
 
-    Where one has the pipeline, or may have it, it is unknown until that agent says, or is found never to have had it.
+    Where one has the pipeline, or may have it, it is unknown until that agent says, or turns out not to have it.
     """
     holders = conn.execute(
         "SELECT agent FROM holdings WHERE workflow = ? AND pipeline = ?", (row.workflow, row.pipeline)
