@@ -63,7 +63,7 @@ COMMANDS = [
     ("explain", EVIL_ARG),
     ("doctor",),
     ("doctor", EVIL_ARG),
-    ("backup", EVIL_ARG),
+    ("backup", "{repo}/" + EVIL_ARG),
     ("--state", EVIL_ARG + "/x", "apply", "{repo}"),
 ]
 
