@@ -73,7 +73,9 @@ def test_what_was_due_while_no_agent_had_it_is_accounted_for_when_it_changes(fil
     assert (lapse.since, lapse.until, lapse.reason) == (100.0, 200.0, "NotPlaced")
     hold(filled)
     filled.put(shop(cron("@daily", timeZone="Asia/Kolkata")), now=300)
-    _, lapse = lapses.every(filled.state.conn)  # its agent says what became of those, or is found not to have it
+    _, lapse = lapses.every(
+        filled.state.conn
+    )  # its agent says what became of those, or is found not to have it
     assert (lapse.since, lapse.until, lapse.outcome, lapse.agent) == (200.0, 300.0, "unknown", "local")
 
 
