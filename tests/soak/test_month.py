@@ -24,7 +24,7 @@ FLOW = 100  # pipelines of one workflow
 def simulate(
     root: Path, agents: int, pipelines: int, days: float, seed: int, looks: float = 1200.0
 ) -> tuple[int, float]:
-    """The rows of the ledger at the end, and how many seconds it took. Control makes a pass each `looks` seconds."""
+    """The rows of the ledger at the end, and how many seconds it took. Control looks each `looks` seconds."""
     began, draw = time.monotonic(), random.Random(seed)
     names = [f"a{number}" for number in range(agents)]
     world = World(root, names, draw)

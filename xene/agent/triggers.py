@@ -11,7 +11,6 @@ from __future__ import annotations
 import heapq
 import time
 from binascii import a2b_base64
-from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from xene.agent.accepting import Accepting
@@ -33,6 +32,7 @@ from xene.engine.slots import (
 from xene.model import events, phases
 from xene.model.events import Event
 from xene.model.ids import slot_run_id
+from xene.model.records import replace
 from xene.model.run import RunOrder
 from xene.model.trigger import ALL, FIRED, MISSED, PUNCTUAL, SLOT_SKIPPED, Cron, cron_from_json
 from xene.model.units import rfc3339

@@ -29,8 +29,14 @@ class _Fields:
     def __init__(self, kind: Type[Any]) -> None:
         self.names: Tuple[str, ...] = tuple(kind.__annotations__)
         self.defaults: Dict[str, Any] = {name: vars(kind)[name] for name in self.names if name in vars(kind)}
+        self._told: Dict[str, Any] = {}
 
     def __get__(self, _: object, kind: Type[Any]) -> Dict[str, Any]:
+        if not self._told:
+            self._told = self._as_dataclass(kind)
+        return self._told
+
+    def _as_dataclass(self, kind: Type[Any]) -> Dict[str, Any]:
         import dataclasses
 
         fields = []
