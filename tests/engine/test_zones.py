@@ -84,6 +84,14 @@ def test_what_is_no_zone(data: bytes) -> None:
         load_zone(data)
 
 
+def test_a_file_that_breaks_off_anywhere_is_none() -> None:
+    """One that lacks only the end of its footer would be read for ever."""
+    data = zone_bytes("Europe/Berlin")
+    for end in range(len(data)):
+        with pytest.raises(ValueError, match="this is not a time zone file"):
+            load_zone(data[:end])
+
+
 @given(st.binary(max_size=12), st.integers(0, 2400), st.integers(0, 2400))
 def test_a_damaged_file_is_a_zone_or_a_value_error(noise: bytes, at: int, end: int) -> None:
     data = bytearray(zone_bytes("Europe/Berlin"))

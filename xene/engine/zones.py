@@ -35,12 +35,22 @@ class Period(NamedTuple):
     before: int
 
 
+class _Whole(io.BytesIO):
+    """A file that does not end in the middle: zoneinfo reads on for ever where the end of its footer is missing."""
+
+    def read(self, size: Optional[int] = -1) -> bytes:
+        found = super().read(size)
+        if size and not found:
+            raise ValueError("it breaks off")
+        return found
+
+
 class Zone(tzinfo):
     """One time zone. Raises ValueError for bytes that are no TZif file."""
 
     def __init__(self, data: bytes) -> None:
         try:
-            self._zone = ZoneInfo.from_file(io.BytesIO(data), key=None)
+            self._zone = ZoneInfo.from_file(_Whole(data), key=None)
             times, offsets, self._rule = _transitions(data)
             first = self._offset(max(times[0] - 1, _FIRST) if times else 0)
         except (ValueError, IndexError, KeyError, OverflowError, AssertionError, struct.error) as error:
