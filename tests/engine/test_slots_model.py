@@ -224,5 +224,5 @@ TestLife: Any = Life.TestCase
 @pytest.mark.soak
 def test_many_lives() -> None:
     run_state_machine_as_test(
-        Life, settings=settings(max_examples=5000, stateful_step_count=50, deadline=None)
+        Life, settings=settings(max_examples=2000, stateful_step_count=50, deadline=None)
     )
