@@ -9,9 +9,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.engine.minutes import utc
 from xene.engine import slots
@@ -64,7 +72,7 @@ class Life(RuleBasedStateMachine):
         return Schedule(self.cron, zone_of(self.cron.time_zone))
 
     def until(self) -> float:
-        return round(self.now - self.offset, 3)
+        return self.now - self.offset
 
     # -- what happens
 
@@ -209,5 +217,12 @@ def expected(
     return told
 
 
-Life.TestCase.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+Life.TestCase.settings = settings(max_examples=250, stateful_step_count=30, deadline=None)
 TestLife: Any = Life.TestCase
+
+
+@pytest.mark.soak
+def test_many_lives() -> None:
+    run_state_machine_as_test(
+        Life, settings=settings(max_examples=2000, stateful_step_count=50, deadline=None)
+    )

@@ -98,8 +98,7 @@ def due(
     `offset` is the trigger's `jitter_of`. At most `most` verdicts are given at once: as long as `next_due` of the
     new book is not later than `now`, there are more. What was due before `HORIZON` gets none.
     """
-    # To the millisecond, so that what `next_due` names is due then, whatever floats make of the sum.
-    until = round(now - offset, 3)
+    until = now - offset
     book = stepped_back(book, until)
     ranges = [*book.again, (book.watermark, inf)]
     recent = until - HORIZON
