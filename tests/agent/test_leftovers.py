@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.agent.probe import STATE, Probe, one_step, probing
+from tests.hosts import until
 from xene.agent.leftovers import CODE, HOMES, IDLE, INCOMING, JOURNALS, KEPT, RUNS, UNHEARD
 from xene.transport import bundle
 from xene.wire import messages
@@ -131,6 +132,8 @@ def test_a_home_in_use_stays(use: str, probe: Probe, home: str) -> None:
         else:
             env = {**os.environ, "XENE_WORKSPACE": f"{gone}/runs/r/workspace"}
             process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, env=env)
+            shown = Path(f"/proc/{process.pid}/environ")  # the kernel shows it a moment after `exec`
+            until(lambda: b"XENE_WORKSPACE=" in shown.read_bytes(), "its environment")
         try:
             assert kinds(sweep(probe)) == {}
             assert gone.exists()
