@@ -64,6 +64,8 @@ def test_old_code_goes_and_what_is_in_use_stays(probe: Probe, home: str) -> None
     (mine(home) / "start").write_text(f"exec {named}/__main__.py\n")
     running = laid(code / ("e" * 64))
     process = subprocess.Popen([sys.executable, "-c", "input()", str(running)], stdin=subprocess.PIPE)
+    shown = Path(f"/proc/{process.pid}/cmdline")  # the kernel shows it a moment after `exec`
+    until(lambda: str(running).encode() in shown.read_bytes(), "its command line")
     try:
         looked = sweep(probe, dry=True)
         assert kinds(looked) == {CODE: 3} and looked["bytes"] > 200_000
