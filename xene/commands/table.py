@@ -63,6 +63,7 @@ def table() -> Table:
         "doctor": Verb(agents, "Look for what may go wrong, and what to do about it", "doctor", plain),
         "gc": Verb(other, "Free what nobody needs, here and on the hosts", "gc", plain),
         "backup": Verb(other, "Copy the state while others work on it", "backup", plain),
+        "controller": Verb(agents, "The daemon that keeps a connection to every agent", "controller"),
         "schema": Verb(other, "Print the JSON schema of a kind of manifest", "schema"),
         "explain": Verb(other, "Explain a field of a manifest", "explain", plain),
         "version": Verb(other, "Print the version", "version", plain),

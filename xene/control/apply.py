@@ -148,6 +148,18 @@ def _stopping(place: Place, repository: Repository) -> list[str]:
     return found if found and lock.holder(place.state) is None else []
 
 
+def commit(state: State, repository: Repository, options: Options) -> Plan:
+    """Write the plan and tell nobody: the controller's next pass does. Asks nobody.
+
+    Raises InvalidManifest, Conflict (what `apply` would ask about without --yes, and what its guards refuse).
+    """
+    _refuse_problems(repository)
+    with state.snapshot():
+        plan = make_plan(state, repository, options)
+    _judge(plan, options, lambda _: False)
+    return _write(state, repository, options, None) if plan.differs else plan
+
+
 def _refuse_problems(repository: Repository) -> None:
     if repository.problems:
         raise InvalidManifest(f"{len(repository.problems)} problems in the manifests", hint="xene validate")

@@ -57,6 +57,7 @@ class Control:
         self.world: World | None = None
         self.nudged = False
         self.dirty, self.unplaced = True, pipelines.want_placing(state.conn)
+        self._others: list[Any] = []  # what came that is none of the matters of a pass
         self.on_log: Callable[[str, Mapping[str, Any], bytes], None] = lambda *_: None
         self._clock, self._over = clock, frozenset[tuple[str, str]]()
         self._lease_due: float | None = None  # the reading of the clock at which a lease may end
@@ -76,7 +77,7 @@ class Control:
         version = self.state.data_version()
         if version != self._version:
             self._version = version
-            self._look_again()
+            self.look_again()
         wanted = self.connect(reach)
         if self.dirty:
             self.make_pass()
@@ -94,8 +95,8 @@ class Control:
             )
             self._house_at = time.monotonic() + (0.0 if more else HOUSE)
 
-    def _look_again(self) -> None:
-        """Somebody else has written."""
+    def look_again(self) -> None:
+        """Make a pass in the next turn: somebody else has written, or may have."""
         self.dirty = True
         self.unplaced = self.unplaced or pipelines.want_placing(self.state.conn)
 
@@ -194,11 +195,19 @@ class Control:
 
     # -- news
 
+    def take_others(self, kind: type) -> bool:
+        """Whether an item of this kind was put into the inbox, by whoever uses it besides, since it was asked."""
+        rest = [item for item in self._others if not isinstance(item, kind)]
+        found = len(rest) < len(self._others)
+        self._others = rest
+        return found
+
     def _take(self, items: list[Any]) -> bool:
+        self._others += [item for item in items if not isinstance(item, (Came, Nudge, Packed, Settled))]
         came = [item for item in items if isinstance(item, Came) and self.sessions.is_current(item)]
         if any(isinstance(item, Nudge) for item in items):
             self.nudged = True
-            self._look_again()
+            self.look_again()
             self.sessions.retry_now()
         self._store_packed([item for item in items if isinstance(item, Packed)])
         self._store_settled([item for item in items if isinstance(item, Settled)])

@@ -1,0 +1,147 @@
+"""`xene controller`: the daemon; `xene controller install`: the systemd unit that runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from xene.commands.call import Call
+from xene.errors import NotFound, Usage
+
+if TYPE_CHECKING:
+    from xene.control.daemon import Wishes
+
+INSTALL = "install"
+
+What = Annotated[
+    Optional[str],
+    typer.Argument(
+        metavar="install", help="Write the systemd unit that runs the controller; with --user or --system."
+    ),
+]
+Repo = Annotated[
+    Optional[str],
+    typer.Option(
+        "--repo", metavar="DIR", help="Keep the state in line with the manifests in DIR, as they change."
+    ),
+]
+
+
+def controller(
+    call: Call,
+    what: What = None,
+    repo: Repo = None,
+    user: Annotated[bool, typer.Option("--user", help="install: a unit of yours.")] = False,
+    system: Annotated[bool, typer.Option("--system", help="install: a unit of the whole system.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="install: only print the unit.")] = False,
+) -> int:
+    """Be at work on the state until stopped: a connection to every agent, a pass whenever something changes.
+
+    A second controller stands by, and takes over when the first one is gone. SIGTERM ends it, agents go on;
+    SIGHUP has it look at everything again. With --repo the state follows a directory: what has gone from it is
+    removed without asking; a directory with a mistake in it changes nothing, and `xene get events` says so.
+    """
+    if what not in (None, INSTALL):
+        raise Usage(
+            f"'xene controller {what}' is not known", hint="xene controller, or xene controller install"
+        )
+    directory = _directory(repo)
+    if what == INSTALL:
+        return install(call, directory, user=user, system=system, dry_run=dry_run)
+    if user or system or dry_run:
+        raise Usage("--user, --system and --dry-run belong to 'xene controller install'")
+    return serve(call, directory)
+
+
+def _directory(repo: str | None) -> str:
+    """The directory, absolute: a daemon goes on when its working directory is another one."""
+    if repo is None:
+        return ""
+    if not os.path.isdir(repo):
+        raise NotFound(f"{repo} is no directory", hint="name a directory of manifests")
+    return os.path.abspath(repo)
+
+
+def serve(call: Call, directory: str) -> int:
+    """Work until a signal says to stop."""
+    from xene.control.daemon import Controller, Wishes
+    from xene.control.place import Place
+    from xene.control.systemd import Notifier
+
+    wishes, notifier = Wishes(), Notifier()
+    _listen(wishes)
+    place = Place(call.state, call.home)
+    daemon = Controller(
+        place,
+        wishes,
+        lambda text: _say(call, text),
+        repo=directory,
+        ready=notifier.ready,
+        alive=notifier.alive,
+    )
+    daemon.serve()
+    notifier.stopping()
+    return 0
+
+
+def _listen(wishes: Wishes) -> None:
+    def stop(*_: object) -> None:
+        wishes.stop = True
+
+    def reload(*_: object) -> None:
+        wishes.reload = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, reload)
+
+
+def _say(call: Call, text: str) -> None:
+    """A line of the daemon's log, on stderr."""
+    call.say(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}")
+
+
+def install(call: Call, directory: str, *, user: bool, system: bool, dry_run: bool) -> int:
+    """Write the unit, and say what starts it. Raises Usage."""
+    from xene.control import systemd
+
+    if user == system:
+        raise Usage("install wants one of --user and --system")
+    words = [os.path.abspath(sys.argv[0]), "controller", "--state", call.state]
+    words += ["--repo", directory] if directory else []
+    text = systemd.unit(words, {"XENE_HOME": call.home}, system=system, user=_login())
+    path = systemd.unit_path(system=system)
+    if dry_run:
+        call.put(text)
+        call.say(f"nothing was written: this would be {path}")
+        return 0
+    _write(path, text)
+    how = "systemctl" if system else "systemctl --user"
+    call.say(f"wrote {path}")
+    call.hint(f"{how} daemon-reload && {how} enable --now {systemd.UNIT}")
+    return 0
+
+
+def _login() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _write(path: str, text: str) -> None:
+    from xene.errors import Storage
+
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".part", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.rename(path + ".part", path)
+    except OSError as error:
+        raise Storage(
+            f"{path} cannot be written: {error.strerror}", hint="with --dry-run it is only printed"
+        ) from None

@@ -1,0 +1,62 @@
+"""Looking at a directory of manifests: when something in it moved, whoever applies it is told to look again.
+
+Called by `control.daemon`; the only user of watchfiles. What it puts into the inbox carries no data, so that a
+missed change costs time alone: the controller looks at the directory every `AGAIN` seconds anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from typing import Any, NamedTuple
+
+DEBOUNCE = 300  # milliseconds: a checkout or an editor writes many files in a moment
+AGAIN = 30.0  # seconds between looks at a directory that nothing was heard about
+_QUIET = 2.0  # seconds until a directory that is not there is looked for again
+
+
+class Moved(NamedTuple):
+    """Something in the directory may have changed."""
+
+
+class Watcher:
+    """Puts a `Moved` into `inbox` whenever something below `directory` changes, until it is closed.
+
+    A directory that vanishes is waited for; so is one whose file system tells nothing (it is looked at in turn).
+    """
+
+    def __init__(self, directory: str, inbox: queue.SimpleQueue[Any]) -> None:
+        self._directory, self._inbox = directory, inbox
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="xene-watch", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        from watchfiles import watch
+
+        while not self._closing.is_set():
+            if not os.path.isdir(self._directory):
+                self._closing.wait(_QUIET)
+                continue
+            self._inbox.put(Moved())  # what came while nobody watched
+            try:
+                for _ in watch(
+                    self._directory,
+                    debounce=DEBOUNCE,
+                    stop_event=self._closing,
+                    watch_filter=None,
+                    raise_interrupt=False,
+                    ignore_permission_denied=True,
+                ):
+                    self._inbox.put(Moved())
+                    if not os.path.isdir(self._directory):
+                        break
+            except (OSError, RuntimeError):  # it vanished under the watch, or there are no watches left
+                self._inbox.put(Moved())
+                self._closing.wait(_QUIET)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._closing.set()
+        self._thread.join()
