@@ -166,6 +166,26 @@ def test_what_control_has_not_stored_stays(path: str, monkeypatch) -> None:
     assert known(again(ledger)) == known(ledger)
 
 
+def test_it_is_known_how_far_slots_were_forgotten(path: str, monkeypatch) -> None:
+    """So that a control whose state is an older copy sees that it will never hear of them."""
+    ledger = opened(path)
+    given_to(ledger, "main")
+    for number in range(2100):
+        at = 60 * number
+        ledger.record(events.slots_settled(float(at), KEY, "tick", "missed", "Late", "m", [at], book(at)))
+    compact(ledger, monkeypatch)
+    ledger = again(ledger)
+    assert ledger.forgot is None
+    ledger.heard = ledger.journal.last
+    compact(ledger, monkeypatch)
+    first = next(event for event in ledger.journal.read(0) if event["type"] == "slots.settled")
+    assert ledger.forgot == [first["n"] - 1, first["slots"][0] - 60.0]
+    second = again(ledger)
+    assert second.forgot == ledger.forgot
+    compact(second, monkeypatch)
+    assert again(second).forgot == ledger.forgot
+
+
 def test_an_assignment_of_thousands_is_several_records() -> None:
     new = {f"flow/p{number}": "tag" for number in range(5 * KEYS + 1)}
     found = list(batches(1.0, new, ["flow/gone"], 2))

@@ -122,7 +122,7 @@ def test_compaction_keeps_numbers_even_when_the_last_record_goes(tmp_path: Path)
     journal, _ = begin(tmp_path / "journal")
     for name in ("a", "b", "a"):
         journal.append(events.run_freed(2.0, name))
-    journal.compact(lambda event: event if event["run"] == "b" else None, {})
+    journal.compact(lambda event: event if event["run"] == "b" else None, dict)
     assert [event["n"] for event in journal.read(0)] == [1, 3]
     journal.close()
     again, _ = begin(tmp_path / "journal")

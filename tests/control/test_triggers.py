@@ -248,6 +248,46 @@ def test_a_restored_copy_doubles_nothing(ticking: Host) -> None:
     assert "start" not in agent_a.types()
 
 
+def test_slots_that_an_agent_has_forgotten_are_unknown_to_a_restored_copy(ticking: Host) -> None:
+    """Older than what the agent still remembers: nobody will say what became of them, and nobody may be silent."""
+    agent_a, state = ticking.fleet["a"], uuid(ticking)
+    agent_a.fire(state, "shop/build", "tick", minute(30))
+    reconcile(ticking)
+    copy = copy_aside(ticking)
+    for ago in range(29, 9, -1):
+        agent_a.settle("shop/build", "tick", "skipped", "ConcurrencyForbid", minute(ago))
+    reconcile(ticking)
+    told = len(agent_a.events)
+    restore(ticking, copy)
+    forgotten, agent_a.events[told - 15] = agent_a.events[told - 15], agent_a.events[0]
+    agent_a.events[told - 20 : told - 15] = [
+        {**agent_a.events[0], "n": n} for n in range(told - 19, told - 14)
+    ]
+    agent_a.events[told - 15] = {**agent_a.events[0], "n": told - 14}
+    agent_a.hello_lies = {"forgot": [forgotten["n"], float(minute(20))]}
+    reconciling.reconcile(ticking.place, take_over=True, open=ticking.open)
+    reconcile(ticking)
+    found = {seconds(row["at"]): (row["outcome"], row["reason"]) for row in slots(ticking)}
+    assert found[minute(29)] == ("unknown", "StateRestored") and found[minute(10)][0] == "skipped"
+    assert all(minute(ago) in found for ago in range(30, 9, -1))
+    agent_a.fire(state, "shop/build", "tick", minute(28))  # it may still tell, and is heard
+    ticking.apply(
+        shop({"tick": {"cron": {"schedule": "7 * * * *"}}}, build=pipeline("true", triggers=["tick"]))
+    )
+    reconcile(ticking)
+    found = {seconds(row["at"]): (row["outcome"], row["reason"]) for row in slots(ticking)}
+    assert found[minute(28)] == ("fired", None) and found[minute(29)] == ("unknown", "StateRestored")
+
+
+@pytest.mark.parametrize(
+    "forgot", [None, [], [1], ["x", 1.0], [10**9, "x"], [10**9, -1], {"n": 1}, [10**9, 1e300]]
+)
+def test_what_an_agent_says_to_have_forgotten_may_be_nonsense(ticking: Host, forgot: Any) -> None:
+    ticking.fleet["a"].hello_lies = {"forgot": forgot}
+    assert reconciling.reconcile(ticking.place, open=ticking.open).trouble == {}
+    assert slots(ticking, outcome="unknown") == []
+
+
 def test_a_home_that_was_wiped_fires_nothing_that_it_may_have_fired(ticking: Host) -> None:
     agent_a = ticking.fleet["a"]
     agent_a.fire(uuid(ticking), "shop/build", "tick", minute(50))

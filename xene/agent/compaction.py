@@ -6,7 +6,7 @@ whose state was restored from a copy and that hears all from the beginning, what
 
 from __future__ import annotations
 
-from typing import Collection, Dict, Iterable, Optional
+from typing import Collection, Dict, Iterable, List, Optional
 
 from xene.model.events import Event
 
@@ -27,6 +27,7 @@ class Compaction:
             str, int
         ] = {}  # WORKFLOW/PIPELINE -> n of the last record that assigned it or took it
         self._last = 0
+        self.forgot: Optional[List[float]] = None  # [n, at] of the newest record dropped that told of a slot
         counted: Dict[str, list[int]] = {"run.released": [], "slots.settled": []}
         gone: Dict[str, None] = {}
         for event in events:
@@ -48,6 +49,12 @@ class Compaction:
 
     def kept(self, event: Event) -> Optional[Event]:
         """What stays of a record; None: nothing. The very last one always stays: control knows it by its number."""
+        kept = self._kept(event)
+        if kept is None and (event["type"] == "slots.settled" or "fired" in event):
+            self.forgot = [event["n"], event["at"]]
+        return kept
+
+    def _kept(self, event: Event) -> Optional[Event]:
         kind, number = event["type"], event["n"]
         if kind == "assigned":
             return self._assigned(event)

@@ -70,7 +70,8 @@ class Greeting:
         if client.role == "control" and message["journal"] == journal.uuid:
             self._ledger.heard = max(self._ledger.heard, after)
         told = {**facts(self._home.path), "autostart": self._ledger.charges.comes_back}
-        client.send(messages.hello_from_agent(self._version, journal.uuid, journal.last, self._boot, told))
+        hello = messages.hello_from_agent(self._version, journal.uuid, journal.last, self._boot, told)
+        client.send({**hello, "forgot": self._ledger.forgot} if self._ledger.forgot else hello)
         return False
 
     def _restored(self, client: Client, after: int) -> None:

@@ -87,15 +87,18 @@ class Journal:
                 if event["n"] > after:
                     yield event
 
-    def compact(self, keep: Callable[[Event], Optional[Event]], found: Mapping[str, Any]) -> None:
+    def compact(
+        self, keep: Callable[[Event], Optional[Event]], found: Callable[[], Mapping[str, Any]]
+    ) -> None:
         """Rewrite the journal with what `keep` leaves of the records (None: nothing); numbers and uuid stay.
 
-        `found` goes into the first record: what is to be known of those that are no more.
+        What `found` gives, asked last, goes into the first record: what is to be known of those that are no more.
         """
         self.flush()
         records = self.read(0)
-        begun = {**next(records), "through": self.last, **found}  # a number is never used twice
-        data = _line(begun) + b"".join(_line(event) for event in map(keep, records) if event is not None)
+        begun = {**next(records), "through": self.last}  # a number is never used twice
+        kept = b"".join(_line(event) for event in map(keep, records) if event is not None)
+        data = _line({**begun, **found()}) + kept
         write_whole(self.path, data)
         old, self._descriptor = self._descriptor, _open(self.path)
         os.close(old)

@@ -6,7 +6,7 @@ before `journal.flush()`; the daemon sees to that.
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List
+from typing import Any, Dict, Iterable, List, Optional
 
 from xene.agent.charges import Charges
 from xene.agent.compaction import Compaction
@@ -39,6 +39,9 @@ class Ledger:
         self.epoch = 0
         self.heard = 0  # the last record that control is known to have stored
         self.left_at = 0.0  # when an earlier daemon made its last record
+        self.forgot: Optional[List[float]] = (
+            None  # [n, at] of the newest record of a slot that is here no more
+        )
         self._ended: Dict[str, int] = {}  # run -> the record of its end
         self._compact_at = COMPACT_ABOVE
         for event in history:
@@ -70,7 +73,12 @@ class Ledger:
             return
         self.journal.flush()
         compaction = Compaction(self.journal.read(0), self.runs, self.heard)
-        self.journal.compact(compaction.kept, self.charges.summary())
+
+        def summary() -> Dict[str, Any]:
+            self.forgot = compaction.forgot or self.forgot
+            return {**self.charges.summary(), **({"forgot": self.forgot} if self.forgot else {})}
+
+        self.journal.compact(compaction.kept, summary)
         self._compact_at = max(COMPACT_ABOVE, 2 * self.journal.size)
 
     def _fold_known(self, event: Event) -> None:
@@ -113,6 +121,7 @@ class Ledger:
         elif kind == "autostart":
             self.charges.comes_back = event["how"]
         elif kind == "journal.begun":
+            self.forgot = event.get("forgot")
             self.charges.begun(event)
 
     def _fold_run(self, kind: str, event: Event) -> None:

@@ -141,6 +141,8 @@ def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, n
         message = f"the home of agent {name} was wiped or restored: what it had fired is not known"
         slots.give_up(conn, now, name, phases.AGENT_LOST, message)
         agents.forget_holdings(conn, name)
+    elif (forgot := _forgot_at(hello, before.cursor, now)) is not None:
+        slots.forgotten(conn, name, forgot)
     runs.back_in_sight(conn, now, name)
     sessions.went_up(name, last)
     after = agents.read(conn, name)
@@ -151,6 +153,17 @@ def _hello(conn: sqlite3.Connection, now: float, sessions: Sessions, item: Up, n
         or before.capacity != (after or before).capacity
     ):
         news.unplaced = True
+
+
+def _forgot_at(hello: Mapping[str, Any], cursor: int, now: float) -> float | None:
+    """Up to when the agent has forgotten slots of which this state never heard. None: there are none."""
+    forgot = hello.get("forgot")
+    if not isinstance(forgot, list) or len(forgot) != 2:
+        return None
+    number, at = forgot
+    if not isinstance(number, int) or not isinstance(at, (int, float)) or not 0 <= at < 2**32:
+        return None
+    return min(at, now) if number > cursor else None
 
 
 def _home_restored(conn: sqlite3.Connection, now: float, sessions: Sessions, name: str) -> None:

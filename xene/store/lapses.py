@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
+from xene.model import phases
 from xene.model.trigger import MISSED, SLOT_UNKNOWN
 
 if TYPE_CHECKING:
@@ -65,8 +66,12 @@ def every(conn: sqlite3.Connection) -> list[Lapse]:
 def give_up(
     conn: sqlite3.Connection, agent: str, reason: str, message: str, only: tuple[str, str] | None = None
 ) -> None:
-    """The agent will never say what it did (of the pipeline `only`): what was unknown is missed."""
+    """The agent will never say what it did: what was unknown is missed.
+
+    With `only` it has said all that it knows of that pipeline; what it has forgotten it may have fired.
+    """
     where, values = ("", ()) if only is None else (" AND workflow = ? AND pipeline = ?", only)
+    where += "" if only is None else f" AND reason <> '{phases.STATE_RESTORED}'"
     conn.execute(
         f"UPDATE lapses SET outcome = ?, reason = ?, message = ? WHERE agent = ? AND outcome = ?{where}",
         (MISSED, reason, message, agent, SLOT_UNKNOWN, *values),

@@ -145,14 +145,37 @@ def give_up(conn: sqlite3.Connection, now: float, agent: str, reason: str, messa
             triggers.raised(conn, [lost], now)
 
 
+def forgotten(conn: sqlite3.Connection, agent: str, until: float) -> None:
+    """The agent has forgotten what became of slots up to `until`, and this state, a restored copy, never heard.
+
+    They stay unknown for good, but for those of which the agent, or its successor, still tells.
+    """
+    message = (
+        f"the state is an older copy: agent {agent} told a later one what became of it, and has forgotten it"
+    )
+    for row in triggers.held_by(conn, agent):
+        lapses.add(conn, row, until, phases.STATE_RESTORED, message, agent, SLOT_UNKNOWN)
+
+
 def let_go(conn: sqlite3.Connection, now: float, agent: str, key: str) -> None:
     """The agent has no more to say of `WORKFLOW/PIPELINE`: what it has not accounted for it did not fire."""
     workflow, _, pipeline = key.partition("/")
     message = f"agent {agent} let go of the pipeline without firing it"
     conn.execute(
         "UPDATE slots INDEXED BY slots_unsettled SET outcome = ?, reason = ?, message = ?, settled = 1,"
-        " recorded_at = ? WHERE agent = ? AND settled = 0 AND outcome = ? AND workflow = ? AND pipeline = ?",
-        (MISSED, phases.AGENT_GONE, message, now, agent, SLOT_UNKNOWN, workflow, pipeline),
+        " recorded_at = ? WHERE agent = ? AND settled = 0 AND outcome = ? AND reason <> ?"
+        " AND workflow = ? AND pipeline = ?",
+        (
+            MISSED,
+            phases.AGENT_GONE,
+            message,
+            now,
+            agent,
+            SLOT_UNKNOWN,
+            phases.STATE_RESTORED,
+            workflow,
+            pipeline,
+        ),
     )
     lapses.give_up(conn, agent, phases.AGENT_GONE, message, (workflow, pipeline))
 
@@ -166,12 +189,12 @@ def overtaken(conn: sqlite3.Connection, now: float) -> None:
     message = "its agent had not fired it when the trigger was changed or removed"
     conn.execute(
         "UPDATE slots INDEXED BY slots_unsettled SET outcome = ?, reason = ?, message = ?, settled = 1,"
-        " recorded_at = ? WHERE settled = 0 AND outcome = ?"
+        " recorded_at = ? WHERE settled = 0 AND outcome = ? AND reason <> ?"
         " AND agent IN (SELECT name FROM agents WHERE phase = ?)"
         " AND EXISTS (SELECT 1 FROM pipelines p JOIN holdings h ON h.workflow = p.workflow AND h.pipeline = p.name"
         " AND h.agent = p.agent AND h.observed_revision = p.tag"
         " WHERE p.workflow = slots.workflow AND p.name = slots.pipeline AND p.agent = slots.agent)"
         " AND EXISTS (SELECT 1 FROM triggers t WHERE t.workflow = slots.workflow AND t.pipeline = slots.pipeline"
         " AND t.name = slots.trigger AND (t.cron IS NULL OR slots.at <= t.since))",
-        (MISSED, phases.TRIGGER_CHANGED, message, now, SLOT_UNKNOWN, phases.READY),
+        (MISSED, phases.TRIGGER_CHANGED, message, now, SLOT_UNKNOWN, phases.STATE_RESTORED, phases.READY),
     )

@@ -27,7 +27,7 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 
 | agent says   | fields                                                                                     |
 |--------------|--------------------------------------------------------------------------------------------|
-| hello        | version, journal, last (n), boot, facts                                                    |
+| hello        | version, journal, last (n), boot, facts; forgot [n, at] where records of slots were dropped |
 | events       | events [{n, type, at, ...}]                            oldest first                        |
 | log          | id, run, task, step, attempt, seq, offset, size, + blob    one piece                       |
 | followed     | id, run, files [{task, step, attempt, seq, size}]          all of it was sent              |
