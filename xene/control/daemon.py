@@ -10,21 +10,48 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Iterator, Protocol, Sequence
 
 from xene.control import gitops
 from xene.control.lock import Lock, holder
 from xene.control.passes import Control
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
+from xene.control.wakeup import Nudge
 from xene.control.watch import AGAIN, Moved, Watcher
+from xene.errors import XeneError
 from xene.store import agents, db
 from xene.store.db import State
 
 PASS = 30.0  # seconds after which everything is looked at again, whatever was heard
 TURN = 0.5  # seconds that one turn waits for news at the most
 STANDBY_LOOK = 0.5  # seconds between looks at the lock of the one that is at work
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a controller at work gives its companions. `nudge` has it look at the state; any thread may call it."""
+
+    place: Place
+    uuid: str
+    nudge: Callable[[], None]
+
+
+class Companion(Protocol):
+    """What runs beside a controller while it is at work: HTTP, notices. `failed`: it has died, and of what."""
+
+    failed: Exception | None
+
+    def start(self, context: Context) -> None:
+        """The lock is ours, the state is open. Raises XeneError: then the controller ends with it."""
+
+    def stop(self) -> None:
+        """Take nothing new, finish what is under way, for 10 s at the most."""
+
+    def reload(self) -> None:
+        """SIGHUP. Raises XeneError: then things stay as they were."""
 
 
 @dataclass
@@ -48,7 +75,9 @@ class Controller:
         ready: Callable[[str], None] = lambda _: None,
         alive: Callable[[], None] = lambda: None,
         open: Open = open_channel,
+        companions: Sequence[Companion] = (),
     ) -> None:
+        self._companions = companions
         self._place, self._wishes, self._say, self._repo = place, wishes, say, repo
         self._ready, self._alive, self._open = ready, alive, open
         self._passed_at = self._looked_at = 0.0
@@ -64,9 +93,10 @@ class Controller:
                     epoch = db.raise_epoch(conn, time.time())
                 self._say(f"took over, with epoch {epoch}")
             with Control(self._place, state, open=self._open) as control:
-                self._ready(f"at work on {state.path}")
-                self._say(f"at work on {state.path} (pid {os.getpid()})")
-                self._work(state, control)
+                with self._beside(Context(self._place, state.uuid, lambda: control.inbox.put(Nudge()))):
+                    self._ready(f"at work on {state.path}")
+                    self._say(f"at work on {state.path} (pid {os.getpid()})")
+                    self._work(state, control)
                 self._say("stops; agents go on with what they have")
 
     def _stand_by(self, state: State, lock: Lock) -> bool:
@@ -81,10 +111,34 @@ class Controller:
             time.sleep(STANDBY_LOOK)
         return other is not None
 
+    @contextmanager
+    def _beside(self, context: Context) -> Iterator[None]:
+        """The companions at work while the block lasts; those that were started are stopped, whatever comes."""
+        with ExitStack() as started:
+            for companion in self._companions:
+                companion.start(context)
+                started.callback(companion.stop)
+            yield
+
+    def _look_at_companions(self) -> None:
+        """Raises what one of them has died of: better none than half a daemon."""
+        for companion in self._companions:
+            if companion.failed is not None:
+                raise companion.failed
+            if self._wishes.reload:
+                self._reload(companion)
+
+    def _reload(self, companion: Companion) -> None:
+        try:
+            companion.reload()
+        except XeneError as error:
+            self._say(f"not reloaded: {error.message}")
+
     def _work(self, state: State, control: Control) -> None:
         watcher = Watcher(self._repo, control.inbox) if self._repo else None
         try:
             while not self._wishes.stop:
+                self._look_at_companions()
                 self._look_at_repo(state, control)
                 self._pass_in_time(control)
                 control.turn(self._names(control), TURN)

@@ -7,11 +7,12 @@ the rate limit of that, the handler. What a handler raises becomes an answer her
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import time
 import traceback
-from typing import Iterable
+from typing import Any, Iterable
 
 from aiohttp import hdrs, web
 
@@ -36,6 +37,7 @@ class App:
         self.routes: list[Route] = []
         self.web = web.Application(middlewares=[_answering], client_max_size=MOST)
         self.web[SERVICE] = service
+        self.web.on_response_prepare.append(_head)
 
     def add(self, route: Route) -> None:
         """Serve one more route."""
@@ -68,6 +70,32 @@ async def raw_body(request: web.Request, limit: int = MOST) -> bytes:
     return b"".join(pieces)
 
 
+async def json_body(request: web.Request, limit: int = MOST) -> dict[str, Any]:
+    """The body as a JSON object; none reads as an empty one. Raises Refused, as `raw_body` does."""
+    body = await raw_body(request, limit)
+    if not body.strip():
+        return {}
+    found = parse_json(body)
+    if not isinstance(found, dict):
+        raise Refused("the body is no JSON object", code="bad-body")
+    return found
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON as RFC 8259 has it: UTF-8, no NaN, and text that can be stored. Raises Refused."""
+    try:
+        found = json.loads(body.decode(), parse_constant=_no_number)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        words = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Refused(f"the body is no JSON: {words}", code="bad-body") from None
+    return found
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
 def _refuse_large(request: web.Request, limit: int) -> None:
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
@@ -98,9 +126,15 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
         response = refusals.answer(_refused(service, request, error), request[REQUEST_ID])
     except Exception as error:  # noqa: BLE001 - the boundary: a bug is told to the log, never to who asked
         response = refusals.answer(_bug(service, request, error), request[REQUEST_ID])
-    if not response.prepared:
-        response.headers.setdefault(REQUEST_ID_HEADER, request[REQUEST_ID])
     return response
+
+
+async def _head(request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer says: its id, that nobody keeps it, and that its type is what it says."""
+    response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers[hdrs.SERVER] = "xene"
 
 
 def _request_id(request: web.Request) -> str:

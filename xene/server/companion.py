@@ -11,12 +11,13 @@ import socket
 import ssl
 import threading
 from dataclasses import dataclass
-from typing import Any, Callable, Protocol
+from typing import Any, Callable
 
 from aiohttp import web
 
-from xene.control.place import Place
+from xene.control.daemon import Context
 from xene.errors import Usage, XeneError
+from xene.server import site
 from xene.server.app import App
 from xene.server.auth import EVERY
 from xene.server.connections import Connections
@@ -29,14 +30,6 @@ IDLE = 30.0  # seconds that a connection may ask nothing, or be in the middle of
 LINGER = 2.0  # seconds that the rest of a refused body is read, so that the answer arrives
 
 
-class Context(Protocol):
-    """What a controller at work gives."""
-
-    place: Place
-    uuid: str
-    nudge: Callable[[], None]
-
-
 @dataclass(frozen=True)
 class Listening:
     """Where to listen: `port` 0 is any. `cert` and `key` are paths of PEM files, "" for no TLS."""
@@ -47,13 +40,12 @@ class Listening:
     key: str = ""
 
 
-Fill = Callable[[App], None]  # adds the routes of one room
-
-
 class Server:
-    """A companion of the controller. `fill` adds routes; `say` writes lines of the controller's log."""
+    """A companion of the controller. `say` writes lines of the controller's log."""
 
-    def __init__(self, listening: Listening, say: Callable[[str], None], fill: tuple[Fill, ...]) -> None:
+    def __init__(
+        self, listening: Listening, say: Callable[[str], None], fill: Callable[[App], None] = site.fill
+    ) -> None:
         self._listening, self._say, self._fill = listening, say, fill
         self.failed: Exception | None = None
         self.url = ""
@@ -116,8 +108,7 @@ class Server:
     async def _answer(self, service: Service, sockets: list[socket.socket]) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = App(service)
-        for fill in self._fill:
-            fill(app)
+        self._fill(app)
         service.writer.start()
         service.readers.start()
         runner = web.AppRunner(
@@ -126,7 +117,7 @@ class Server:
             handle_signals=False,
             keepalive_timeout=IDLE,
             lingering_time=LINGER,
-            shutdown_timeout=DRAIN,
+            shutdown_timeout=DRAIN / 2,  # aiohttp takes it twice: to wait, and to cancel
             auto_decompress=False,
         )
         try:
@@ -190,7 +181,11 @@ def bind(listening: Listening) -> list[socket.socket]:
         found = socket.getaddrinfo(
             listening.host, listening.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        return [_bound(each[0], each[4]) for each in dict.fromkeys(found)]
+        sockets: list[socket.socket] = []
+        for family, _, _, _, address in dict.fromkeys(found):
+            port = sockets[0].getsockname()[1] if sockets else address[1]
+            sockets.append(_bound(family, (address[0], port, *address[2:])))
+        return sockets
     except OSError as error:
         raise Usage(
             f"--listen {listening.host}:{listening.port}: {error.strerror or error}",

@@ -67,6 +67,7 @@ class Writer:
         """Store a group and answer it."""
         try:
             state = self._open()
+            before = state.conn.total_changes
             with state.transaction() as conn:
                 for job in group:
                     self._do(state, job, self._clock())
@@ -77,7 +78,8 @@ class Writer:
             for job in group:
                 job.error = error
         else:
-            self._nudge()
+            if state.conn.total_changes != before:
+                self._nudge()
         settle(group)
 
     def _do(self, state: State, job: Job[Act], now: float) -> None:
