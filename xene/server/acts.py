@@ -14,17 +14,25 @@ from aiohttp import web
 from xene.control import again, answering, ending, fire, safe
 from xene.server import shapes
 from xene.server.api import RUN_ID
-from xene.server.app import json_body
+from xene.server.app import KEY_HEADER, KEY_MOST, idempotency_key, json_object, raw_body
 from xene.server.auth import check_scope
 from xene.server.queries import asked
 from xene.server.refusals import Refused
-from xene.server.routes import Answer, Route
+from xene.server.routes import Answer, Param, Route
 from xene.server.service import service, token
-from xene.store import views
+from xene.store import deliveries, views
 from xene.store.db import State
+from xene.store.deliveries import Delivery
 from xene.store.tokens import ADMIN
 
 LONGEST = 1000  # characters of a message
+ACCEPTED = 202
+KEY = Param(
+    KEY_HEADER,
+    "The same key within 7 days gets the same answer, and nothing is done twice; with another body it is refused.",
+    {"type": "string", "minLength": 1, "maxLength": KEY_MOST, "pattern": "^[ -~]+$"},
+    place="header",
+)
 
 Body = Mapping[str, Any]
 Words = Mapping[str, Mapping[str, Any]]  # the fields of a body, with their schemas
@@ -77,17 +85,23 @@ def _route(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         asked(request, ())
-        body = _checked(await json_body(request), fields, required)
-        run = request.match_info["id"]
+        raw, key = await raw_body(request), idempotency_key(request)
+        body = {**_checked(json_object(raw), fields, required), "by": token(request).name}
         await before(request)
 
-        def act(conn: sqlite3.Connection, now: float) -> str:
-            found = views.run_now(conn, run)
+        def act(conn: sqlite3.Connection, now: float) -> list[str]:
+            delivery = None if key is None else Delivery(request.path, token(request).name, key)
+            known = None if delivery is None else deliveries.seen(conn, now, delivery, raw)
+            if known is not None:
+                return list(known.runs)
+            found = views.run_now(conn, request.match_info["id"])
             check_scope(token(request), found["workflow"], found["pipeline"])
-            return store(conn, now, run, {**body, "by": token(request).name})
+            made = [store(conn, now, found["id"], body)]
+            if delivery is not None:
+                deliveries.keep(conn, now, delivery, raw, ACCEPTED, made)
+            return made
 
-        ident = await service(request).writer.submit(act)
-        return web.json_response({"runs": [ident]}, status=202)
+        return web.json_response({"runs": await service(request).writer.submit(act)}, status=ACCEPTED)
 
     schema = {
         "type": "object",
@@ -97,7 +111,9 @@ def _route(
     }
     answer = Answer("It is stored, and will be carried out. `runs` names the run.", shapes.STARTED)
     path = f"/v1/runs/{{id}}/{verb}"
-    return Route("POST", path, handle, summary, {202: answer}, ADMIN, (RUN_ID,), schema, bool(required))
+    return Route(
+        "POST", path, handle, summary, {ACCEPTED: answer}, ADMIN, (RUN_ID, KEY), schema, bool(required)
+    )
 
 
 def _checked(body: dict[str, Any], fields: Words, required: list[str]) -> dict[str, Any]:

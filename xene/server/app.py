@@ -26,6 +26,7 @@ from xene.server.service import REQUEST_ID, SERVICE, TOKEN, Service, client
 MOST = 1024 * 1024  # bytes of a body
 BODY_SECONDS = 20.0  # for a body to come
 REQUEST_ID_HEADER = "X-Request-Id"
+KEY_HEADER, KEY_MOST = "Idempotency-Key", 255
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -70,9 +71,16 @@ async def raw_body(request: web.Request, limit: int = MOST) -> bytes:
     return b"".join(pieces)
 
 
-async def json_body(request: web.Request, limit: int = MOST) -> dict[str, Any]:
-    """The body as a JSON object; none reads as an empty one. Raises Refused, as `raw_body` does."""
-    body = await raw_body(request, limit)
+def idempotency_key(request: web.Request, header: str = KEY_HEADER) -> str | None:
+    """The key by which the sender knows this delivery again, None if it gave none. Raises Refused."""
+    key = request.headers.get(header)
+    if key is not None and not (0 < len(key) <= KEY_MOST and key.isprintable() and key.isascii()):
+        raise Refused(f"{header} is 1 to {KEY_MOST} printable ASCII characters", code="bad-key")
+    return key
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """A body as a JSON object; none reads as an empty one. Raises Refused."""
     if not body.strip():
         return {}
     found = parse_json(body)
