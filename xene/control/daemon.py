@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Callable, Iterator, Protocol, Sequence
 
 from xene.control import gitops
 from xene.control.lock import Lock, holder
+from xene.control.measure import APPLY, Measure
 from xene.control.passes import Control
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
@@ -32,11 +34,15 @@ STANDBY_LOOK = 0.5  # seconds between looks at the lock of the one that is at wo
 
 @dataclass(frozen=True)
 class Context:
-    """What a controller at work gives its companions. `nudge` has it look at the state; any thread may call it."""
+    """What a controller at work gives its companions; any thread may use it.
+
+    `nudge` has it look at the state. Who wants to count adds itself to `measure`.
+    """
 
     place: Place
     uuid: str
     nudge: Callable[[], None]
+    measure: Measure = field(default_factory=Measure)
 
 
 class Companion(Protocol):
@@ -80,6 +86,7 @@ class Controller:
         self._companions = companions
         self._place, self._wishes, self._say, self._repo = place, wishes, say, repo
         self._ready, self._alive, self._open = ready, alive, open
+        self._measure = Measure()
         self._passed_at = self._looked_at = 0.0
 
     def serve(self) -> None:
@@ -92,8 +99,9 @@ class Controller:
                 with state.transaction() as conn:
                     epoch = db.raise_epoch(conn, time.time())
                 self._say(f"took over, with epoch {epoch}")
-            with Control(self._place, state, open=self._open) as control:
-                with self._beside(Context(self._place, state.uuid, lambda: control.inbox.put(Nudge()))):
+            with Control(self._place, state, open=self._open, measure=self._measure) as control:
+                nudge = partial(control.inbox.put, Nudge())
+                with self._beside(Context(self._place, state.uuid, nudge, self._measure)):
                     self._ready(f"at work on {state.path}")
                     self._say(f"at work on {state.path} (pid {os.getpid()})")
                     self._work(state, control)
@@ -170,7 +178,8 @@ class Controller:
         self._looked_at = now
         with state.snapshot() as conn:
             before = gitops.read(conn)
-        standing = gitops.bring(self._place, state, self._repo)
+        with self._measure.timed(APPLY):
+            standing = gitops.bring(self._place, state, self._repo)
         if standing.error and (before is None or before.error != standing.error):
             self._say(f"{self._repo} is not applied: {standing.error}")
         elif before is None or before.applied_at != standing.applied_at:

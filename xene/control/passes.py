@@ -16,6 +16,7 @@ from xene.control import safe as safes
 from xene.control.accounting import Accounting
 from xene.control.archive import Archive, Packed
 from xene.control.fetching import Fetching, Settled
+from xene.control.measure import PASS, Measure
 from xene.control.place import Place
 from xene.control.sessions import Came, Open, Sessions, open_channel
 from xene.control.stowing import Stowing
@@ -45,8 +46,10 @@ class Control:
         *,
         open: Open = open_channel,
         clock: Callable[[], Clock] = leasing.read_clock,
+        measure: Measure | None = None,
     ) -> None:
         self.place, self.state = place, state
+        self.measure = measure or Measure()
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.sessions = Sessions(place, state.uuid, state.epoch, self.inbox, open=open)
         self.archive = Archive(place.logs(state.uuid), self.inbox)
@@ -131,13 +134,16 @@ class Control:
     def make_pass(self) -> World:
         """Decide and carry out until nothing follows any more; give what was seen last."""
         self.dirty = False
-        for _ in range(PASSES):
-            if not self._pass_once():
-                break
-        else:
-            self.dirty = True
+        with self.measure.timed(PASS):
+            self._pass_until_settled()
         assert self.world is not None
         return self.world
+
+    def _pass_until_settled(self) -> None:
+        for _ in range(PASSES):
+            if not self._pass_once():
+                return
+        self.dirty = True
 
     def _pass_once(self) -> bool:
         now = time.time()
