@@ -67,6 +67,7 @@ class Server:
             self._say,
             Writer(context.place.state, context.nudge),
             Readers(context.place.state),
+            context.measure,
         )
         sockets = bind(self._listening)
         self._service = service
