@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.terminal import Terminal
-from tests.test_contract import INSTANT
+from tests.test_contract import INSTANT, TOKEN
 from xene.commands import listening
 from xene.commands.listening import Door
 from xene.errors import Usage
@@ -29,6 +29,7 @@ def test_a_token_is_printed_once_and_alone(xene: Terminal) -> None:
         "for": "shop/build",
         "lastUsedAt": None,
     }
+    assert set(row) == TOKEN
     assert INSTANT.fullmatch(row["createdAt"]) and INSTANT.fullmatch(row["expiresAt"])
     assert row == xene("get", "token", "ci", "-o", "json", code=0).json
     for words in (("get", "tokens", "-o", "wide"), ("describe", "token", "ci"), ("get", "events")):
