@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -197,6 +198,9 @@ def test_cancel_and_kill(serving: Serving, admin: Caller, going: str) -> None:
     assert (answer.status, answer.json) == (202, {"runs": [going]})
     ended = serving.ended(going)
     assert (ended["phase"], ended["reason"]) == ("Error", "Cancelled")
+    assert "cancel by token boss" in [
+        event["message"] for event in serving.hosts.get("events", f"run/{going}")
+    ]
     for verb in ("cancel", "kill"):
         again = admin.post(f"/v1/runs/{going}/{verb}")
         assert (again.status, again.json["code"]) == (409, "conflict"), "it has ended already"
@@ -307,26 +311,42 @@ def test_a_follower_is_cut_off_at_the_end_and_knows_it(shop: Fleet) -> None:
 
 
 def test_killed_and_begun_again_nothing_that_was_accepted_is_lost(shop: Fleet) -> None:
+    """Killed twice with requests under way; who hears nothing asks again with the same key."""
     found = Serving(shop)
     found.start()
     ask = found.caller("boss", "admin")
     base = shop.xene("run", "other", "--wait", "-o", "json").json[0]["id"]
-    port = ask.address[1]
     accepted: dict[str, str] = {}
-    for number in range(30):
-        if number in (10, 20):
-            found.stop(signal.SIGKILL)
-            found.start(port=port)
-        accepted[f"k{number}"] = ask.post(f"/v1/runs/{base}/rerun", Idempotency_Key=f"k{number}").json[
-            "runs"
-        ][0]
+
+    def client(keys: list[str]) -> None:
+        for key in keys:
+            while key not in accepted:
+                try:
+                    answer = ask.post(f"/v1/runs/{base}/rerun", Idempotency_Key=key)
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.02)
+                    continue
+                assert answer.status == 202, answer
+                accepted[key] = answer.json["runs"][0]
+
+    clients = [threading.Thread(target=client, args=([f"{who}-{n}" for n in range(20)],)) for who in range(4)]
+    for each in clients:
+        each.start()
+    for answered in (15, 45):
+        until(lambda answered=answered: len(accepted) >= answered, "requests to be under way")
+        found.stop(signal.SIGKILL)
+        found.start(port=ask.address[1])
+    for each in clients:
+        each.join(30)
+    assert len(accepted) == len(set(accepted.values())) == 80
     again = {key: ask.post(f"/v1/runs/{base}/rerun", Idempotency_Key=key).json["runs"][0] for key in accepted}
     assert again == accepted
-    until(
-        lambda: all(row["phase"] == "Success" for row in ask.get("/v1/runs?workflow=other").json),
-        "all of them",
-    )
-    assert {row["id"] for row in ask.get("/v1/runs?workflow=other").json} == {base, *accepted.values()}
+
+    def rows() -> list[Any]:
+        return list(ask.get("/v1/runs?workflow=other&limit=1000").json)
+
+    until(lambda: all(row["phase"] == "Success" for row in rows()), "all of them")
+    assert {row["id"] for row in rows()} == {base, *accepted.values()}, "each once, and no other"
     assert found.stop() == 0
 
 
