@@ -34,10 +34,17 @@ Repo = Annotated[
 ]
 
 
+Git = Annotated[
+    bool,
+    typer.Option("--git", help="With --repo: follow the branch that is checked out there, by git fetch."),
+]
+
+
 def controller(
     call: Call,
     what: What = None,
     repo: Repo = None,
+    git: Git = False,
     listen: Listen = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -51,31 +58,48 @@ def controller(
     A second controller stands by, and takes over when the first one is gone. SIGTERM ends it, agents go on;
     SIGHUP has it look at everything again. With --repo the state follows a directory: what has gone from it is
     removed without asking; a directory with a mistake in it changes nothing, and `xene get events` says so.
+    With --git it follows the commits of a branch instead: DIR is a clone, and its files are left alone.
     With --listen it serves HTTP: webhooks, an API, metrics; 'xene token create' makes what opens them.
     """
     if what not in (None, INSTALL):
         raise Usage(
             f"'xene controller {what}' is not known", hint="xene controller, or xene controller install"
         )
-    directory, door = _directory(repo), Door(listen, tls_cert, tls_key, insecure)
+    directory, door = _directory(repo, git), Door(listen, tls_cert, tls_key, insecure)
     listening = door.listening()
     if what == INSTALL:
-        return install(call, directory, door, user=user, system=system, dry_run=dry_run)
+        return install(call, directory, door, git=git, user=user, system=system, dry_run=dry_run)
     if user or system or dry_run:
         raise Usage("--user, --system and --dry-run belong to 'xene controller install'")
-    return serve(call, directory, listening)
+    return serve(call, directory, listening, git=git)
 
 
-def _directory(repo: str | None) -> str:
+def _directory(repo: str | None, git: bool) -> str:
     """The directory, absolute: a daemon goes on when its working directory is another one."""
     if repo is None:
+        if git:
+            raise Usage("--git says how DIR of --repo is followed", hint="xene controller --repo DIR --git")
         return ""
     if not os.path.isdir(repo):
         raise NotFound(f"{repo} is no directory", hint="name a directory of manifests")
+    if git:
+        _check_git(repo)
     return os.path.abspath(repo)
 
 
-def serve(call: Call, directory: str, listening: Listening | None = None) -> int:
+def _check_git(repo: str) -> None:
+    from xene.control import git
+    from xene.errors import Unreachable
+
+    try:
+        git.root(repo)
+    except Unreachable as error:
+        raise NotFound(
+            f"{repo} is in no work tree of git: {error.message}", hint="git clone URL DIR"
+        ) from None
+
+
+def serve(call: Call, directory: str, listening: Listening | None = None, *, git: bool = False) -> int:
     """Work until a signal says to stop."""
     from xene.control.daemon import Controller, Wishes
     from xene.control.place import Place
@@ -90,6 +114,7 @@ def serve(call: Call, directory: str, listening: Listening | None = None) -> int
         wishes,
         lambda text: _say(call, text),
         repo=directory,
+        git=git,
         ready=notifier.ready,
         alive=notifier.alive,
         companions=companions,
@@ -125,7 +150,9 @@ def _say(call: Call, text: str) -> None:
     call.say(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}")
 
 
-def install(call: Call, directory: str, door: Door, *, user: bool, system: bool, dry_run: bool) -> int:
+def install(
+    call: Call, directory: str, door: Door, *, git: bool, user: bool, system: bool, dry_run: bool
+) -> int:
     """Write the unit, and say what starts it. Raises Usage."""
     from xene.control import systemd
 
@@ -133,6 +160,7 @@ def install(call: Call, directory: str, door: Door, *, user: bool, system: bool,
         raise Usage("install wants one of --user and --system")
     words = [os.path.abspath(sys.argv[0]), "controller", "--state", call.state]
     words += ["--repo", directory] if directory else []
+    words += ["--git"] if git else []
     words += door.words()
     text = systemd.unit(words, {"XENE_HOME": call.home}, system=system, user=_login())
     path = systemd.unit_path(system=system)

@@ -16,6 +16,7 @@ from xene.control import safe as safes
 from xene.control.accounting import Accounting
 from xene.control.archive import Archive, Packed
 from xene.control.fetching import Fetching, Settled
+from xene.control.heartbeat import Heartbeat
 from xene.control.measure import PASS, Measure
 from xene.control.place import Place
 from xene.control.sessions import Came, Open, Sessions, open_channel
@@ -57,6 +58,7 @@ class Control:
         self.stowing = Stowing(place.artifacts(state.uuid), self.sessions)
         self.listener = Listener(state.path, self.inbox)
         self.accounting = Accounting()
+        self._heartbeat = Heartbeat()
         self.world: World | None = None
         self.nudged = False
         self.dirty, self.unplaced = True, pipelines.want_placing(state.conn)
@@ -227,9 +229,16 @@ class Control:
             self.world = None if news.rewound else self.world
         self.dirty = hearing.catch_up(self.sessions) or self.dirty or self._placement_is_due()
         self.dirty = hearing.give_up(self.state, self.sessions) or self.dirty
+        self._listen()
         self._renew_leases()
         self._look_at_stowing()
         return bool(items)
+
+    def _listen(self) -> None:
+        """What a silent agent has must be placed elsewhere in time; whoever has not answered is looked at again."""
+        carriers = (self.archive, self.fetching, self.stowing)
+        if self._heartbeat.look(self.state, self.sessions, carriers):
+            self.dirty = self.unplaced = True
 
     def _renew_leases(self) -> None:
         """Grant what was asked for; and look again when one may have ended."""

@@ -7,9 +7,8 @@ missed change costs time alone: the controller looks at the directory every `AGA
 from __future__ import annotations
 
 import os
-import queue
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 DEBOUNCE = 300  # milliseconds: a checkout or an editor writes many files in a moment
 AGAIN = 30.0  # seconds between looks at a directory that nothing was heard about
@@ -20,13 +19,19 @@ class Moved(NamedTuple):
     """Something in the directory may have changed."""
 
 
+class Inbox(Protocol):
+    """Where it is put; called on the watcher's thread."""
+
+    def put(self, moved: Moved, /) -> None: ...
+
+
 class Watcher:
     """Puts a `Moved` into `inbox` whenever something below `directory` changes, until it is closed.
 
     A directory that vanishes is waited for; so is one whose file system tells nothing (it is looked at in turn).
     """
 
-    def __init__(self, directory: str, inbox: queue.SimpleQueue[Any]) -> None:
+    def __init__(self, directory: str, inbox: Inbox) -> None:
         self._directory, self._inbox = directory, inbox
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="xene-watch", daemon=True)
