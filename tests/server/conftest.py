@@ -74,21 +74,26 @@ class Caller:
 class Alone:
     """A server without a controller. `nudged` is counted up by its commits, `said` are the lines of its log."""
 
-    def __init__(self, place: Place, fill: Callable[[App], None], listening: Listening) -> None:
+    def __init__(
+        self, place: Place, fill: Callable[[App], None], listening: Listening, took_over: bool
+    ) -> None:
         self.place, self.said = place, list[str]()
         self.nudged = threading.Semaphore(0)
         self.server = Server(listening, self.said.append, fill)
         with db.open_state(place.state) as state:
             self.uuid = state.uuid
-        self.server.start(Context(place, self.uuid, self.nudged.release))
+        self.server.start(Context(place, self.uuid, self.nudged.release, took_over=took_over))
         self.call = Caller(self.server.url)
 
 
 @contextmanager
 def alone(
-    root: Path, fill: Callable[[App], None] = site.fill, listening: Listening = Listening("127.0.0.1", 0)
+    root: Path,
+    fill: Callable[[App], None] = site.fill,
+    listening: Listening = Listening("127.0.0.1", 0),
+    took_over: bool = False,
 ) -> Iterator[Alone]:
-    found = Alone(Place(str(root / "home" / "state.db"), str(root / "home")), fill, listening)
+    found = Alone(Place(str(root / "home" / "state.db"), str(root / "home")), fill, listening, took_over)
     try:
         yield found
     finally:

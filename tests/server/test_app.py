@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import sqlite3
 import ssl
@@ -269,7 +270,7 @@ def test_the_state_holds_no_token(tmp_path: Path) -> None:
         word = token(found)
         with db.open_for_reading(found.place.state) as state:
             rows = state.conn.execute("SELECT * FROM tokens").fetchall()
-    secret = word.rpartition("_")[2]
+    secret = word.split("_", 2)[2]
     assert secret and not any(secret in str(value) for row in rows for value in row)
 
 
@@ -408,11 +409,20 @@ def refuses(call: Caller) -> bool:
         return True
 
 
-def test_an_address_in_use_is_said(tmp_path: Path) -> None:
-    with alone(tmp_path) as found:
-        host, port = found.call.address
+def test_after_a_take_over_an_address_in_use_is_waited_for(tmp_path: Path) -> None:
+    """The one before may hang, and still have it."""
+    with alone(tmp_path) as before:
+        host, port = before.call.address
         with pytest.raises(Usage, match="in use"), alone(tmp_path / "other", listening=Listening(host, port)):
             pass
+        with alone(tmp_path / "next", listening=Listening(host, port), took_over=True) as found:
+            assert "cannot listen yet" in found.said[0] and found.server.url == ""
+            before.server.stop()
+            until(lambda: found.server.url, "it to listen")
+            assert Caller(found.server.url).get("/readyz").status == 200
+    with alone(tmp_path / "other") as other:
+        with alone(tmp_path / "never", listening=Listening(*other.call.address), took_over=True):
+            pass  # asked to stop while it waits
 
 
 @pytest.fixture(scope="module")
@@ -451,9 +461,12 @@ def test_tls_and_a_certificate_that_is_renewed(tmp_path: Path, pair: Listening) 
         certify(cert, key, "renewed.example")
         found.server.reload()
         assert peer(found, str(cert), "renewed.example") == "renewed.example"
-        cert.write_text("nonsense")
-        with pytest.raises(Usage, match="tls-cert"):
-            found.server.reload()
+        shutil.copy(cert, tmp_path / "trusted.pem")
+        for words in ("nonsense", Path(pair.cert).read_text()):  # not that of the key
+            cert.write_text(words)
+            with pytest.raises(Usage, match="tls-cert"):
+                found.server.reload()
+            assert peer(found, str(tmp_path / "trusted.pem"), "renewed.example") == "renewed.example"
         with found.call.connect() as sock:
             sock.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
             assert not read_all(sock).startswith(b"HTTP"), "nothing is told in the clear"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -49,7 +50,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    yield Desk(str(tmp_path / "state.db"))
+    yield Desk(str(tmp_path / "home" / "state.db"))
 
 
 def note(name: str) -> Callable[[sqlite3.Connection, float], str]:
@@ -148,6 +149,22 @@ def test_a_full_disk_is_503_and_nothing_is_stored(desk: Desk) -> None:
     assert isinstance(found[1], Storage) and "full" in found[1].message
     told = [name for name in ("a", "b") if name in found]
     assert desk.notes() == [*told, "c"], "what was answered is there, and nothing else"
+
+
+def test_what_was_replaced_under_it_is_not_written_to(desk: Desk) -> None:
+    """A state that was restored: nobody is told that something is stored which is not there."""
+
+    async def test(at_work: Writer) -> None:
+        assert await at_work.submit(note("a")) == "a"
+        home = os.path.dirname(desk.path)
+        os.rename(home, home + ".old")
+        with pytest.raises(Storage, match="removed or replaced"):
+            await at_work.submit(note("b"))
+        db.open_state(desk.path).close()
+        assert await at_work.submit(note("c")) == "c"
+
+    desk.run(test)
+    assert desk.notes() == ["c"]
 
 
 def test_who_hangs_up_has_it_stored_all_the_same(desk: Desk) -> None:
