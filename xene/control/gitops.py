@@ -92,7 +92,8 @@ def bring(place: Place, state: State, wanted: Wanted) -> Standing:
         except Storage:
             raise  # the state, not the directory: the controller tries again
         except (XeneError, OSError) as problem:
-            error = wanted.shown(_words(problem))
+            words = wanted.shown(_words(problem))
+            error = f"{error}; and {words}" if error else words
     standing = replace(found, looked_at=time.time(), error=error)
     _keep(state, before, standing)
     return standing
