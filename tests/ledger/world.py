@@ -145,7 +145,7 @@ class World:
         if control is None:
             return
         control._version = -1  # whoever wrote is not known
-        control._look_again()
+        control.look_again()
         for _ in range(6):
             control.connect(list(self.agents))
             if control.dirty:

@@ -40,13 +40,15 @@ FIRST_PAUSE, LONGEST_PAUSE = (
 class Context:
     """What a controller at work gives its companions; any thread may use it.
 
-    `nudge` has it look at the state. Who wants to count adds itself to `measure`.
+    `nudge` has it look at the state. Who wants to count adds itself to `measure`. `took_over`: another controller
+    was at work before, and may yet hang somewhere with what it had open.
     """
 
     place: Place
     uuid: str
     nudge: Callable[[], None]
     measure: Measure = field(default_factory=Measure)
+    took_over: bool = False
 
 
 class Companion(Protocol):
@@ -107,12 +109,12 @@ class Controller:
         and what a companion could not be started with, or has died of.
         """
         with db.open_state(self._place.state) as state, Lock(state.path, CONTROLLER) as lock:
-            self._stand_by(state, lock)
+            took_over = self._stand_by(state, lock)
             if self._wishes.stop:
                 return
             fence = Fence(state, lock)
             with (
-                self._beside(Context(self._place, state.uuid, self._nudge, self._measure)),
+                self._beside(Context(self._place, state.uuid, self._nudge, self._measure, took_over)),
                 self._kept(state),
             ):
                 self._ready(f"at work on {state.path}")
@@ -129,11 +131,11 @@ class Controller:
 
     # -- before the work
 
-    def _stand_by(self, state: State, lock: Lock) -> None:
-        """Return with the lock, or when asked to stop. Where another process had it, the epoch is raised."""
+    def _stand_by(self, state: State, lock: Lock) -> bool:
+        """Return with the lock, or when asked to stop. True where another process had it: the epoch is raised."""
         rival, told = Rival(state), ""
         if lock.acquire():
-            return
+            return False
         while not self._wishes.stop:
             told = self._tell_standing_by(state, rival, told)
             if lock.acquire():
@@ -143,9 +145,10 @@ class Controller:
                 epoch = rival.replace(lock) if rival.hangs() else None
             if epoch is not None:
                 self._say(f"took over, with epoch {epoch}")
-                return
+                return True
             self._tell_alive()
             time.sleep(LOOK)
+        return False
 
     def _tell_standing_by(self, state: State, rival: Rival, told: str) -> str:
         """Say for whom it waits, and what keeps it from going on, once each."""

@@ -34,8 +34,8 @@ def make(random: Callable[[int], bytes] = os.urandom) -> tuple[str, str]:
 
 
 def digest(token: str) -> str:
-    """What the state keeps of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    """What the state keeps of a token. A header may hold any bytes."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def create(place: Place, token: Token) -> str:

@@ -32,6 +32,9 @@ from xene.model.workflow import (
 LAY, COLLECT = "xene-lay", "xene-collect"  # what the agent itself does in a task, before and after its steps
 ARTIFACTS = "xene-artifacts"  # the task that lays what other pipelines hand over, before all others
 
+SHARED = 64  # revisions whose runs share one copy of their spec: an agent may have thousands of runs of each
+_specs: Dict[str, Tuple[Mapping[str, Any], Pipeline]] = {}  # the one used last comes last
+
 Order = Tuple[int, int]  # where a task stands in the manifest, and an instance in its matrix
 
 
@@ -352,5 +355,10 @@ def _main(order: RunOrder, pipeline: Pipeline) -> Mapping[str, Task]:
 def begin(accepted: Event) -> RunProgress:
     """The state of a run right after its `run.accepted` event."""
     order = RunOrder.from_json(accepted["order"])
-    pipeline = pipeline_from_json(order.pipeline, order.spec["pipeline"])
-    return RunProgress(order, pipeline, accepted["at"])
+    known = _specs.pop(order.revision, None)
+    if known is None or known[0] != order.spec or known[1].name != order.pipeline:
+        known = (order.spec, pipeline_from_json(order.pipeline, order.spec["pipeline"]))
+    _specs[order.revision] = known
+    if len(_specs) > SHARED:
+        del _specs[next(iter(_specs))]
+    return RunProgress(replace(order, spec=known[0]), known[1], accepted["at"])

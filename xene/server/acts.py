@@ -20,13 +20,14 @@ from xene.server.queries import asked
 from xene.server.refusals import Refused
 from xene.server.routes import Answer, Param, Route
 from xene.server.service import service, token
-from xene.store import deliveries, views
+from xene.store import deliveries, events, views
 from xene.store.db import State
 from xene.store.deliveries import Delivery
 from xene.store.tokens import ADMIN
 
 LONGEST = 1000  # characters of a message
 ACCEPTED = 202
+ASKED = "AskedOverHttp"  # the reason of the event that says by which token
 KEY = Param(
     KEY_HEADER,
     "The same key within 7 days gets the same answer, and nothing is done twice; with another body it is refused.",
@@ -97,6 +98,7 @@ def _route(
             found = views.run_now(conn, request.match_info["id"])
             check_scope(token(request), found["workflow"], found["pipeline"])
             made = [store(conn, now, found["id"], body)]
+            events.note(conn, now, "Run", found["id"], ASKED, f"{verb} by token {body['by']}")
             if delivery is not None:
                 deliveries.keep(conn, now, delivery, raw, ACCEPTED, made)
             return made

@@ -195,6 +195,8 @@ def _refused(
 
 def _held_up(service: Service, request: web.Request, error: Unauthorized) -> Refused:
     """Who has tried many tokens in vain waits before the next is refused; a good one opens at any time."""
+    if hdrs.AUTHORIZATION not in request.headers:
+        return error
     wait = service.refusals.take(client(request), time.monotonic())
     if wait > 0.0:
         return TooMany("too many tokens that open nothing", retry_after=whole_seconds(wait))

@@ -27,6 +27,7 @@ from xene.server.writer import Writer
 
 DRAIN = 10.0  # seconds that answers under way may take at the end
 IDLE = 30.0  # seconds that a connection may ask nothing, or be in the middle of its headers
+AGAIN = 0.5  # seconds until an address that cannot be had yet is tried again
 LINGER = 2.0  # seconds that the rest of a refused body is read, so that the answer arrives
 
 
@@ -50,7 +51,6 @@ class Server:
         self.failed: Exception | None = None
         self.url = ""
         self._tls = tls(listening)
-        self._service: Service | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -59,7 +59,7 @@ class Server:
     # -- what the controller calls
 
     def start(self, context: Context) -> None:
-        """Listen. Raises Usage where the address cannot be had."""
+        """Listen. Raises Usage where the address cannot be had; after a take-over it is tried until it can."""
         service = Service(
             context.place,
             context.uuid,
@@ -67,9 +67,9 @@ class Server:
             self._say,
             Writer(context.place.state, context.nudge),
             Readers(context.place.state),
+            context.measure,
         )
-        sockets = bind(self._listening)
-        self._service = service
+        sockets = self._bind(patient=context.took_over)
         self._thread = threading.Thread(
             target=self._serve, args=(service, sockets), name="xene-http", daemon=True
         )
@@ -77,7 +77,16 @@ class Server:
         self._ready.wait()
         if self.failed is not None:
             raise self.failed
-        self._say(f"listens on {self.url}")
+
+    def _bind(self, *, patient: bool) -> list[socket.socket]:
+        """The sockets. A controller that hangs, of which another one took over, still has those of its own."""
+        try:
+            return bind(self._listening)
+        except Usage as error:
+            if not patient:
+                raise
+            self._say(f"cannot listen yet: {error.message}")
+            return []
 
     def stop(self) -> None:
         """No new connections; what is being answered is finished, for at most `DRAIN` seconds."""
@@ -91,6 +100,7 @@ class Server:
     def reload(self) -> None:
         """Read the certificate again. New connections get it. Raises Usage."""
         if self._tls is not None:
+            tls(self._listening)  # what is wrong is found here, before anything is changed
             load(self._tls, self._listening)
 
     # -- on the loop's thread
@@ -122,13 +132,30 @@ class Server:
         )
         try:
             await runner.setup()
+            if not sockets:
+                self._ready.set()
+                await self._bind_in_time(sockets, self._stop)
             for each in sockets:
                 await Connections(runner, each, self._tls).start()
-            self.url = _url(sockets[0], self._tls)
+            if sockets:
+                self.url = _url(sockets[0], self._tls)
+                self._say(f"listens on {self.url}")
             self._ready.set()
             await self._write_uses(service, self._stop)
         finally:
             await self._end(service, runner)
+
+    async def _bind_in_time(self, sockets: list[socket.socket], stop: asyncio.Event) -> None:
+        """Try until the address can be had, or until the end."""
+        while not sockets and not stop.is_set():
+            try:
+                await asyncio.wait_for(stop.wait(), AGAIN)
+            except TimeoutError:
+                pass
+            try:
+                sockets += bind(self._listening)
+            except Usage:
+                continue  # it was said once, and is so still
 
     async def _write_uses(self, service: Service, stop: asyncio.Event) -> None:
         """Until the end: now and then write when tokens were used."""

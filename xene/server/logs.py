@@ -8,6 +8,8 @@ never as if it were whole.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable
@@ -22,7 +24,7 @@ from xene.server.api import RUN_ID
 from xene.server.app import App
 from xene.server.auth import check_scope
 from xene.server.queries import FLAG, asked
-from xene.server.refusals import Busy, Refused
+from xene.server.refusals import Busy
 from xene.server.routes import TEXT, Answer, Param, Route
 from xene.server.service import Service, service, token
 from xene.store import views
@@ -36,7 +38,7 @@ LOG_HEADER = "Xene-Log"
 _PARAMS = (
     RUN_ID,
     Param("task", "Only this task; of one with a matrix all instances, or `TASK[...]`."),
-    Param("step", "Only this step of the task; wants `task`."),
+    Param("step", "Only the steps of this name."),
     Param("attempt", "Only this attempt.", {"type": "integer", "minimum": 1, "maximum": 1_000_000}),
     Param(
         "tail",
@@ -78,7 +80,7 @@ def add(app: App) -> None:
     streams = Streams()
     app.web.on_cleanup.append(streams.stop)
     answer = Answer(
-        "The log. Lines of several steps are prefixed by `task/step | `; one step is sent byte by byte.",
+        "The log. Lines of several steps are prefixed by `task/step | `; that of one is sent byte by byte.",
         media=TEXT,
     )
     handle = partial(_logs, streams)
@@ -89,8 +91,6 @@ def add(app: App) -> None:
 
 async def _logs(streams: Streams, request: web.Request) -> web.StreamResponse:
     found = asked(request, _PARAMS)
-    if "step" in found and "task" not in found:
-        raise Refused("step wants task beside it", code="bad-param")
     run = await service(request).readers.read(lambda state: _checked(state, request, found))
     choice = Choice(found.get("task"), found.get("step"), found.get("attempt"), found.get("tail"))
     live = found.get("follow", False)
@@ -116,14 +116,12 @@ def _checked(state: State, request: web.Request, found: dict[str, Any]) -> dict[
     run = views.run(state, request.match_info["id"])
     check_scope(token(request), run["workflow"], run["pipeline"])
     task, step = found.get("task"), found.get("step")
-    if task is not None:
-        steps = _steps(run, task)
-        if not steps:
-            raise NotFound(f"run {run['id']} has no task {task}", hint=f"it has {', '.join(run['tasks'])}")
-        if step is not None and step not in steps:
-            raise NotFound(
-                f"task {task} has no step {step}", hint=f"it has {', '.join(dict.fromkeys(steps))}"
-            )
+    steps = _steps(run, task)
+    if task is not None and not steps:
+        raise NotFound(f"run {run['id']} has no task {task}", hint=f"it has {', '.join(run['tasks'])}")
+    if step is not None and step not in steps:
+        whose = f"run {run['id']}" if task is None else f"task {task}"
+        raise NotFound(f"{whose} has no step {step}", hint=f"it has {', '.join(dict.fromkeys(steps))}")
     return run
 
 
@@ -138,7 +136,8 @@ class _Stream:
 
     def __init__(self, request: web.Request, run: dict[str, Any], choice: Choice, live: bool) -> None:
         self._request, self._loop = request, asyncio.get_running_loop()
-        self._prefixed = choice.step is None and len(_steps(run, choice.task)) != 1
+        mine = [step for step in _steps(run, choice.task) if choice.step in (None, step)]
+        self._prefixed = len(mine) != 1
         self._live = live
         self._lines = speech.Lines()
         self._closing = service(request).closing
@@ -187,7 +186,10 @@ class _Stream:
                 if not self.begun:
                     await self.response.prepare(self._request)
                 await self.response.write(data)
-        except (OSError, TimeoutError):
+        except TimeoutError:
+            _forget_unsent(self._request)
+            raise Gone from None
+        except OSError:
             raise Gone from None
 
     async def end(self) -> web.StreamResponse:
@@ -206,6 +208,13 @@ class _Stream:
         if not isinstance(error, Gone):
             found.say(f"GET {self._request.path}: broken off: {error}")
         return self.response
+
+
+def _forget_unsent(request: web.Request) -> None:
+    """Closing shall not leave megabytes with the kernel for somebody who does not read."""
+    sock = None if request.transport is None else request.transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _text(lines: list[tuple[speech.Source, bytes]]) -> bytes:

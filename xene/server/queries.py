@@ -21,6 +21,18 @@ AGENT_PHASES = (phases.READY, phases.NOT_READY, phases.UNTRUSTED, phases.UNREACH
 _WHEN = "A duration ago (10m, 2h) or an RFC 3339 time with an offset; a + in it is written %2B."
 
 
+_AGO = r"^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$"
+_AGO_OR_TIME: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "pattern": _AGO, "minLength": 1},
+        {"type": "string", "format": "date-time"},
+    ],
+}
+_KEY = "[A-Za-z0-9]([-A-Za-z0-9_./]{0,60}[A-Za-z0-9])?"
+_LABEL = "([A-Za-z0-9]([-A-Za-z0-9_.]{0,60}[A-Za-z0-9])?)?"
+_TERM = rf"(!?{_KEY}|{_KEY}(=|==|!=){_LABEL}|{_KEY} (in|notin) \({_LABEL}(,{_LABEL})*\))"
+
+
 def _words(*known: str) -> dict[str, Any]:
     return {"type": "string", "enum": list(known)}
 
@@ -31,14 +43,16 @@ def _count(low: int, high: int, **more: Any) -> dict[str, Any]:
 
 FLAG: dict[str, Any] = {"type": "boolean", "default": False}
 LIMITED = Param("limit", "At most so many.", _count(1, MOST, default=LIMIT))
-SINCE = Param("since", f"Those since then. {_WHEN}")
+SINCE = Param("since", f"Those since then. {_WHEN}", _AGO_OR_TIME)
 SELECTOR = Param(
-    "selector", "By labels, as `xene get -l`: a=b,c!=d,e in (x,y),f,!g; of the workflow, for runs."
+    "selector",
+    "By labels, as `xene get -l`: a=b,c!=d,e in (x,y),f,!g; of the workflow, for runs.",
+    {"type": "string", "pattern": f"^({_TERM}(,{_TERM})*)?$"},
 )
 WORKFLOW = Param("workflow", "Those of this workflow.")
 PIPELINE = Param("pipeline", "Those of the pipelines of this name.")
 AGENT = Param("agent", "Those on this agent.")
-TRIGGER = Param("trigger", "Those of the triggers of this name; wants `workflow`.")
+TRIGGER = Param("trigger", "Those of the triggers of this name.")
 RUN_PHASE = Param("phase", "Those in this phase.", _words(*phases.RUN_PHASES))
 PIPELINE_PHASE = Param("phase", "Those in this phase.", _words(phases.SCHEDULED, phases.NOT_SCHEDULED))
 AGENT_PHASE = Param("phase", "Those in this phase.", _words(*AGENT_PHASES))
@@ -61,7 +75,7 @@ def asked(request: web.Request, params: tuple[Param, ...]) -> dict[str, Any]:
 
 
 def _value(name: str, text: str, schema: Mapping[str, Any]) -> Any:
-    kind = schema["type"]
+    kind = schema.get("type", "string")
     if kind == "integer":
         return _integer(name, text, schema)
     if kind == "boolean":

@@ -8,6 +8,7 @@ from typing import Callable
 
 from aiohttp import web
 
+from xene.control.measure import Measure
 from xene.control.place import Place
 from xene.server.auth import Uses
 from xene.server.limits import PER_CALLER, REFUSALS, Limit
@@ -18,7 +19,7 @@ from xene.store.tokens import Token
 
 @dataclass
 class Service:
-    """`nudge` has the controller look at the state; `say` writes a line of its log.
+    """`nudge` has the controller look at the state; `say` writes a line of its log; `measure` counts what it does.
 
     `closing` is set when no more is to be begun: what would take long is to be cut off.
     """
@@ -29,6 +30,7 @@ class Service:
     say: Callable[[str], None]
     writer: Writer
     readers: Readers
+    measure: Measure
     uses: Uses = field(default_factory=Uses)
     by_address: Limit = field(default_factory=lambda: Limit(PER_CALLER))
     by_token: Limit = field(default_factory=lambda: Limit(PER_CALLER))

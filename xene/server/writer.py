@@ -6,11 +6,13 @@ that one that is refused harms no other. An answer is given only after the commi
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from typing import Any, Callable, Protocol, TypeVar, cast
 
+from xene.errors import Storage
 from xene.server.jobs import Job, Waiting, settle
 from xene.store import db
 from xene.store.db import State
@@ -37,6 +39,7 @@ class Writer:
         self._path, self._nudge, self._clock = path, nudge, clock
         self._waiting: Waiting[Act] = Waiting(WAITING)
         self._state: State | None = None
+        self._file: tuple[int, int] | None = None
         self._thread = threading.Thread(target=self._serve, name="xene-http-writer", daemon=True)
 
     def start(self) -> None:
@@ -92,11 +95,24 @@ class Writer:
             job.error = error
 
     def _open(self) -> State:
+        """The state, as long as it is the file of that name: what is written to one that was replaced is lost."""
         if self._state is None:
-            self._state = db.open_state(self._path, patience=PATIENCE)
+            self._state = db.open_state(self._path, create=False, patience=PATIENCE)
+            self._file = _identity(self._path)
+        if self._file != _identity(self._path) or not self._state.exists:
+            raise Storage(f"{self._path} was removed or replaced", hint="start the controller again")
         return self._state
 
     def _close(self) -> None:
         state, self._state = self._state, None
         if state is not None:
             state.close()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells one file from another of the same name. None where there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Iterator
 
 from xene.errors import Storage, XeneError
-from xene.store import files, migrations, schema
+from xene.store import files, migrations, schema, turns
 
 BUSY_SECONDS = 10.0
 
@@ -35,15 +35,21 @@ class State:
         """A write: all of it or nothing, on disk when the block is left. Raises Storage."""
         if not self.exists:
             raise Storage(f"{self.path} was opened for reading and does not exist")
-        with translated(self.path, self.patience):
-            self.conn.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.conn
-                self.conn.execute("COMMIT")
-            except BaseException:
-                if self.conn.in_transaction:
-                    self.conn.execute("ROLLBACK")
-                raise
+        turn = turns.of(self.path)
+        if not turn.take(self.patience):
+            raise _locked(self.path, self.patience)
+        try:
+            with translated(self.path, self.patience):
+                self.conn.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self.conn
+                    self.conn.execute("COMMIT")
+                except BaseException:
+                    if self.conn.in_transaction:
+                        self.conn.execute("ROLLBACK")
+                    raise
+        finally:
+            turn.give()
 
     @contextmanager
     def savepoint(self) -> Iterator[sqlite3.Connection]:
