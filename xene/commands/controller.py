@@ -158,7 +158,7 @@ def install(
 
     if user == system:
         raise Usage("install wants one of --user and --system")
-    words = [os.path.abspath(sys.argv[0]), "controller", "--state", call.state]
+    words = [*_program(), "controller", "--state", call.state]
     words += ["--repo", directory] if directory else []
     words += ["--git"] if git else []
     words += door.words()
@@ -173,6 +173,12 @@ def install(
     call.say(f"wrote {path}")
     call.hint(f"{how} daemon-reload && {how} enable --now {systemd.UNIT}")
     return 0
+
+
+def _program() -> list[str]:
+    """What starts this very Xene: its script, or the module where it was started as one."""
+    script = os.path.abspath(sys.argv[0])
+    return [sys.executable, "-m", "xene"] if os.path.basename(script) == "__main__.py" else [script]
 
 
 def _login() -> str:
