@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,31 @@ def test_sigterm_ends_it_and_nothing_else(shop: Fleet) -> None:
         assert "agents go on" in controller.said
     assert shop.get("runs", run.id)["phase"] == "Running"
     run.ends()
+
+
+def daemon_pid(made: Fleet) -> int:
+    (path,) = made.root.glob("agent-1/*/*/daemon.pid")
+    return int(path.read_text().split()[0])
+
+
+@pytest.mark.soak
+def test_a_stopped_agent_is_unknown_within_half_a_minute(shop: Fleet) -> None:
+    """Its connection stands, and nobody is told anything."""
+    with daemon(shop) as controller:
+        controller.says("at work on")
+        run, pid = Long(shop), daemon_pid(shop)
+        since = datetime.now(UTC)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            until(lambda: shop.get("runs", run.id)["phase"] == "Unknown", "it is missed")
+            found = shop.get("runs", run.id)
+            late = datetime.fromisoformat(found["phaseSince"]) - since
+            assert found["lastKnownPhase"] == "Running" and late.total_seconds() < 32
+            assert shop.get("agents", "host-1")["reason"] == "Silent"
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: shop.get("runs", run.id)["phase"] == "Running", "it is heard again")
+        run.ends()
 
 
 def test_its_state_is_replaced_under_it(tmp_path: Path) -> None:
