@@ -15,6 +15,7 @@ from xene.control import carrying, charging, following, hearing, leasing, placin
 from xene.control import safe as safes
 from xene.control.accounting import Accounting
 from xene.control.archive import Archive, Packed
+from xene.control.breath import Breath
 from xene.control.fetching import Fetching, Settled
 from xene.control.heartbeat import Heartbeat
 from xene.control.measure import PASS, Measure
@@ -58,7 +59,7 @@ class Control:
         self.stowing = Stowing(place.artifacts(state.uuid), self.sessions)
         self.listener = Listener(state.path, self.inbox)
         self.accounting = Accounting()
-        self._heartbeat = Heartbeat()
+        self._heartbeat, self._breath = Heartbeat(), Breath()
         self.world: World | None = None
         self.nudged = False
         self.dirty, self.unplaced = True, pipelines.want_placing(state.conn)
@@ -117,7 +118,7 @@ class Control:
             return {row.name: row for row in agents.every(conn)}
 
     def _wait(self, seconds: float) -> list[Any]:
-        items = []
+        items, began = [], time.monotonic()
         try:
             items.append(
                 self.inbox.get(timeout=max(seconds, 0.0)) if seconds > 0 else self.inbox.get_nowait()
@@ -126,6 +127,7 @@ class Control:
                 items.append(self.inbox.get_nowait())
         except queue.Empty:
             pass
+        self._breath.waited(time.monotonic() - began)
         for item in items:
             if isinstance(item, Came):
                 item.taken()
