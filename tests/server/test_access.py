@@ -13,6 +13,7 @@ from tests.server.sites import length, route, token
 from xene.control import tokens
 from xene.server.app import App
 from xene.server.limits import Limit, Rate
+from xene.server.routes import Route
 from xene.store import db, views
 
 
@@ -104,3 +105,14 @@ def test_tokens_tried_in_vain_hold_up_no_good_one(tmp_path: Path) -> None:
         bad = Caller(found.call.url, "xene_nonsense")
         assert [bad.get("/it").status for _ in range(3)] == [401, 401, 429]
         assert Caller(found.call.url, token(found)).get("/it").status == 200
+
+
+def test_a_route_may_let_in_without_a_token(tmp_path: Path) -> None:
+    """As the metrics do for who asks from this host."""
+
+    def both(app: App) -> None:
+        for path, opens in (("/open", True), ("/shut", False)):
+            app.add(Route("GET", path, length, "it", {}, "read", guard=lambda _, opens=opens: opens))  # type: ignore[misc]
+
+    with alone(tmp_path, both) as found:
+        assert [found.call.get(path).status for path in ("/open", "/shut")] == [200, 401]

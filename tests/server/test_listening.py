@@ -15,8 +15,9 @@ from aiohttp import web
 from tests.fleet import until
 from tests.server.conftest import Alone, Answer, Caller, alone
 from tests.server.sites import names, read_all, route, status_of, store
+from xene.control.place import Place
 from xene.errors import Usage
-from xene.server import companion
+from xene.server import companion, site
 from xene.server.companion import Listening
 
 
@@ -118,3 +119,25 @@ def test_a_certificate_that_cannot_be_read_is_said_at_once(tmp_path: Path, pair:
     for cert, key in ((pair.cert, str(tmp_path / "none")), (pair.key, pair.cert)):
         with pytest.raises(Usage, match="tls-key"):
             companion.Server(Listening("127.0.0.1", 0, cert, key), print)
+
+
+def test_a_server_that_has_died_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controller looks at `failed` in every turn, and ends: better none than half a daemon."""
+    fail = threading.Event()
+
+    async def broken(*_: object) -> None:
+        await asyncio.to_thread(fail.wait, 20)
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(companion.Server, "_write_uses", broken)
+    place = Place(str(tmp_path / "home" / "state.db"), str(tmp_path / "home"))
+    found = Alone(place, site.fill, Listening("127.0.0.1", 0), took_over=False)
+    try:
+        assert found.call.get("/healthz").status == 200
+        fail.set()
+        until(lambda: found.server.failed, "it to have died")
+    finally:
+        fail.set()
+        found.server.stop()
+    assert isinstance(found.server.failed, MemoryError)
+    assert refuses(found.call)
