@@ -262,3 +262,49 @@ def test_no_work_tree_is_refused(tmp_path: Path) -> None:
         refused = made.xene("controller", "--repo", str(made.repository), "--git", code=4)
         assert "is in no work tree of git" in refused.err
         assert "--git says how DIR of --repo" in made.xene("controller", "--git", code=2).err
+
+
+# -- apply --watch
+
+
+def test_apply_goes_on_until_ctrl_c(tmp_path: Path) -> None:
+    with fleet(tmp_path, "local", count=1) as made:
+        made.write("a.yaml", QUICK % "a")
+        made.write("b.yaml", QUICK % "b")
+        with (tmp_path / "said").open("wb") as file:
+            watching = made.start("apply", str(made.repository), "--yes", "--watch", into=file)
+        try:
+            until(has(made, "a", "b"), "it is applied at once")
+            made.write("a.yaml", QUICK.replace("kind", "king") % "a")
+            until(lambda: "error: 1 problem in 1 file" in (tmp_path / "said").read_text(), "it is told")
+            assert has(made, "a", "b")() and watching.poll() is None
+            made.write("a.yaml", QUICK % "c")
+            until(has(made, "b", "c"), "what changes is applied, and what has gone is removed")
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(timeout=30) == 130
+        finally:
+            watching.kill()
+            watching.wait()
+        assert "is watched no longer" in (tmp_path / "said").read_text()
+
+
+def test_a_file_can_be_watched_too(tmp_path: Path) -> None:
+    with fleet(tmp_path, "local", count=1) as made:
+        made.write("other.yaml", QUICK % "other")
+        path = made.write("a.yaml", QUICK % "a")
+        with (tmp_path / "said").open("wb") as file:
+            watching = made.start("apply", str(path), "--watch", into=file)
+        try:
+            until(has(made, "a"), "it is applied at once")
+            (tmp_path / "new").write_text(QUICK % "a" + "---\n" + QUICK % "b")
+            (tmp_path / "new").rename(path)  # as editors do
+            until(has(made, "a", "b"), "its next version is applied, and nothing beside it")
+        finally:
+            watching.send_signal(signal.SIGINT)
+            watching.wait()
+
+
+def test_what_is_done_again_and_again_prints_no_plan_for_programs(tmp_path: Path) -> None:
+    with fleet(tmp_path, "local", count=1) as made:
+        for words in (["--dry-run"], ["-o", "json"], ["--if-unchanged", "x"]):
+            made.xene("apply", str(made.repository), "--watch", *words, code=2)
