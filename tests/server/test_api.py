@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import signal
 import threading
 import time
@@ -347,6 +348,31 @@ def test_killed_and_begun_again_nothing_that_was_accepted_is_lost(shop: Fleet) -
 
     until(lambda: all(row["phase"] == "Success" for row in rows()), "all of them")
     assert {row["id"] for row in rows()} == {base, *accepted.values()}, "each once, and no other"
+    assert found.stop() == 0
+
+
+def test_a_disk_that_is_full_is_503_and_lived_through(shop: Fleet) -> None:
+    """Files that may not grow stand for the disk: the same controller goes on when they may again."""
+    found = Serving(shop)
+    found.start()
+    assert found.child is not None
+    ask = found.caller("boss", "admin")
+    base = shop.xene("run", "other", "--wait", "-o", "json").json[0]["id"]
+    free = resource.prlimit(found.child.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(found.child.pid, resource.RLIMIT_FSIZE, (8192, free[1]))
+    path = f"/v1/runs/{base}/rerun"
+    refused = until(
+        lambda: (got := ask.post(path, Idempotency_Key="a")).status == 503 and got, "it to be refused"
+    )
+    assert refused.json["code"] == "storage" and "Retry-After" in refused.headers
+    assert ask.get("/healthz").status == ask.get(f"/v1/runs/{base}").status == 200
+    assert [row["id"] for row in ask.get("/v1/runs?workflow=other").json] == [base], "nothing was stored"
+    resource.prlimit(found.child.pid, resource.RLIMIT_FSIZE, free)
+    answer = until(
+        lambda: (got := ask.post(path, Idempotency_Key="a")).status == 202 and got, "it to be taken"
+    )
+    (run,) = answer.json["runs"]
+    until(lambda: ask.get(f"/v1/runs/{run}").json["phase"] == "Success", "the run")
     assert found.stop() == 0
 
 

@@ -13,7 +13,7 @@ from typing import Iterator
 import pytest
 
 from tests.server.conftest import Alone, alone
-from tests.server.test_app import token
+from tests.server.sites import token
 from tests.store.conftest import RUN, Filled, workflow
 from xene.control.place import Place
 from xene.server import logs

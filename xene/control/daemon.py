@@ -23,7 +23,7 @@ from xene.control.passes import Control
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
 from xene.control.standby import LOOK, Rival
-from xene.control.wakeup import Nudge
+from xene.control.wakeup import Written
 from xene.errors import Storage, XeneError
 from xene.store import agents, db
 from xene.store.db import State
@@ -127,7 +127,7 @@ class Controller:
         """Whoever wrote is seen; between two Controls nobody needs to be told, since the next one reads it all."""
         control = self._control
         if control is not None:
-            control.inbox.put(Nudge())
+            control.inbox.put(Written())
 
     # -- before the work
 

@@ -22,7 +22,7 @@ from xene.control.measure import PASS, Measure
 from xene.control.place import Place
 from xene.control.sessions import Came, Open, Sessions, open_channel
 from xene.control.stowing import Stowing
-from xene.control.wakeup import Listener, Nudge
+from xene.control.wakeup import Listener, Nudge, Written
 from xene.control.world import World
 from xene.errors import Storage
 from xene.model import phases
@@ -213,8 +213,12 @@ class Control:
         return found
 
     def _take(self, items: list[Any]) -> bool:
-        self._others += [item for item in items if not isinstance(item, (Came, Nudge, Packed, Settled))]
+        self._others += [
+            item for item in items if not isinstance(item, (Came, Nudge, Written, Packed, Settled))
+        ]
         came = [item for item in items if isinstance(item, Came) and self.sessions.is_current(item)]
+        if any(isinstance(item, Written) for item in items):
+            self.look_again()
         if any(isinstance(item, Nudge) for item in items):
             self.nudged = True
             self.look_again()

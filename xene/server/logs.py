@@ -117,7 +117,7 @@ def _checked(state: State, request: web.Request, found: dict[str, Any]) -> dict[
     check_scope(token(request), run["workflow"], run["pipeline"])
     task, step = found.get("task"), found.get("step")
     steps = _steps(run, task)
-    if task is not None and not steps:
+    if task is not None and not _tasks(run, task):
         raise NotFound(f"run {run['id']} has no task {task}", hint=f"it has {', '.join(run['tasks'])}")
     if step is not None and step not in steps:
         whose = f"run {run['id']}" if task is None else f"task {task}"
@@ -125,10 +125,20 @@ def _checked(state: State, request: web.Request, found: dict[str, Any]) -> dict[
     return run
 
 
+def _tasks(run: dict[str, Any], task: str | None) -> list[dict[str, Any]]:
+    """A task, or all; of one with a matrix each instance too."""
+    return [view for name, view in run["tasks"].items() if task in (None, name, name.partition("[")[0])]
+
+
 def _steps(run: dict[str, Any], task: str | None) -> list[str]:
-    """The names of the steps of a task, or of all; those of each instance of a matrix."""
-    mine = [view for name, view in run["tasks"].items() if task in (None, name, name.partition("[")[0])]
-    return [step["name"] for view in mine for step in view["steps"]]
+    """The names of the steps of a task, or of all."""
+    return [step["name"] for view in _tasks(run, task) for step in view["steps"]]
+
+
+def _is_one_step(run: dict[str, Any], choice: Choice) -> bool:
+    """Whether no more than one step can have anything to say. A matrix has none before it is expanded."""
+    mine = [step for step in _steps(run, choice.task) if choice.step in (None, step)]
+    return len(mine) == 1 and all(view["steps"] for view in _tasks(run, choice.task))
 
 
 class _Stream:
@@ -136,8 +146,7 @@ class _Stream:
 
     def __init__(self, request: web.Request, run: dict[str, Any], choice: Choice, live: bool) -> None:
         self._request, self._loop = request, asyncio.get_running_loop()
-        mine = [step for step in _steps(run, choice.task) if choice.step in (None, step)]
-        self._prefixed = len(mine) != 1
+        self._prefixed = not _is_one_step(run, choice)
         self._live = live
         self._lines = speech.Lines()
         self._closing = service(request).closing
