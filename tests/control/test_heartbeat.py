@@ -15,6 +15,7 @@ from xene.control import heartbeat, sessions
 from xene.control.heartbeat import Heartbeat
 from xene.control.passes import Control
 from xene.errors import Unreachable
+from xene.wire import messages
 
 
 @pytest.fixture
@@ -179,3 +180,30 @@ def test_a_wire_that_is_closed_is_not_pinged(shop: Host) -> None:
         link = control.sessions.link("far")
         assert link.session is None and not link.up and link.next_try > time.monotonic()
         assert not Heartbeat().look(control.state, control.sessions, ())
+
+
+def test_a_large_message_that_goes_out_slowly_is_no_silence(shop: Host) -> None:
+    """What asks for an answer waits behind it, and as long as it goes on there is somebody who takes it."""
+    slow = threading.Event()
+
+    class Slow:
+        """Takes a piece of what is large each tenth of a second."""
+
+        def __init__(self, channel: Any) -> None:
+            self._channel = channel
+
+        def send(self, data: bytes) -> None:
+            if len(data) > 1000:
+                slow.wait(0.1)
+            self._channel.send(data)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._channel, name)
+
+    real, count = shop.open, shop.fleet["far"].connections
+    shop.open = lambda target, trusted: Slow(real(target, trusted))  # type: ignore[method-assign, assignment, return-value]
+    with at_work(shop) as control:
+        assert control.sessions.send("far", messages.stow(1, 1, "x", "0" * 64, 2**20, 0), bytes(2**20))
+        turns(control, lambda: "ping" in shop.fleet["far"].types())
+        assert "stow" in shop.fleet["far"].types() and shop.fleet["far"].connections == count + 1
+    assert not any(row["reason"] == "Silent" for row in events(shop))

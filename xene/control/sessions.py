@@ -109,6 +109,10 @@ class _Inbox:
         if self._size - self._noticed >= SIGN_BYTES:
             self._noticed, self._link.heard_at = self._size, time.monotonic()
 
+    def sent(self) -> None:
+        """A piece of a large message is on its way: what asks for an answer waits behind it."""
+        self._link.heard_at = time.monotonic()
+
     def put(self, item: Item) -> None:
         size, self._size, self._noticed = self._size + ITEM_BYTES, 0, 0
         self._room.enter(size)
@@ -195,6 +199,7 @@ class Sessions:
             cast("queue.SimpleQueue[Item]", inbox),
             hello,
             inbox.received,
+            inbox.sent,
         )
 
     def token(self, name: str) -> int | None:

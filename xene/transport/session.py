@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xene.wire.frames import Message
 
 RECEIVE_BYTES = 256 * 1024
+SEND_BYTES = 64 * 1024  # of a large message go out at a time
 CLOSE_SECONDS = 1.0  # how long `close` lets what was sent go out
 HELLO_SECONDS = 20.0  # how long an agent may take to answer our hello, whatever it sends meanwhile
 
@@ -57,7 +58,8 @@ class Session:
 
     `open` makes the channel to `target`, and raises Unreachable or NotTrusted; `hello` is asked for once it
     is open. Both are called on the session's own thread. `received` is told of bytes before their items are
-    put; an inbox whose `put` waits holds up this agent alone.
+    put; an inbox whose `put` waits holds up this agent alone. `sent` is called, on another thread, whenever a piece
+    of a large message has gone out: on a slow wire that takes minutes.
     """
 
     def __init__(
@@ -67,13 +69,14 @@ class Session:
         inbox: queue.SimpleQueue[Item],
         hello: Callable[[], Message],
         received: Callable[[int], None] = lambda _size: None,
+        sent: Callable[[], None] = lambda: None,
     ) -> None:
         self.target = target
         self.state = CONNECTING
         self._open = open
         self._inbox = inbox
         self._hello = hello
-        self._received = received
+        self._received, self._sent = received, sent
         self._late = False
         self._channel: Channel | None = None
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -130,7 +133,10 @@ class Session:
     def _send(self, channel: Channel) -> None:
         try:
             while (data := self._outbox.get()) is not None:
-                channel.send(data)
+                for start in range(0, len(data), SEND_BYTES):
+                    channel.send(data[start : start + SEND_BYTES])
+                    if len(data) > SEND_BYTES:
+                        self._sent()
         except XeneError:
             channel.close()  # the receiver sees the end, and tells
         finally:
