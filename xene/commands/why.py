@@ -13,6 +13,7 @@ from xene.commands.tables import Row
 from xene.commands.text import printable
 from xene.errors import Usage
 from xene.model import phases
+from xene.model.units import rfc3339
 from xene.store import db, leases, views
 from xene.store.db import State
 
@@ -95,7 +96,8 @@ def _behind(state: State, workflows: list[Row]) -> list[str]:
     standing = gitops.read(state.conn)
     if standing is None or not standing.error or not any(w["source"] == standing.source for w in workflows):
         return []
-    return [f"what stands in {standing.directory} now is not applied: {standing.error}"]
+    seen = rfc3339(standing.looked_at)
+    return [f"what stood in {standing.directory} at {seen} is not applied: {standing.error}"]
 
 
 def _lease_of(state: State, agent: str) -> list[str]:

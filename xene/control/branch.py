@@ -98,17 +98,19 @@ class Branch:
         return part
 
     def _take(self, found: Seen, part: str | None) -> None:
-        """What was found counts from now on, and its files are there: for whoever does not read just now."""
+        """What was found counts from now on. New files come when nobody reads the ones before."""
+        if part is None:
+            self.seen = found
+            return
         with self.still:
             if self._closing:
                 return
-            if part is not None:
-                old = os.path.join(self._checkout, "old")
-                shutil.rmtree(old, ignore_errors=True)
-                if os.path.lexists(self.top):
-                    os.rename(self.top, old)
-                os.rename(part, self.top)
-                shutil.rmtree(old, ignore_errors=True)
+            old = os.path.join(self._checkout, "old")
+            shutil.rmtree(old, ignore_errors=True)
+            if os.path.lexists(self.top):
+                os.rename(self.top, old)
+            os.rename(part, self.top)
+            shutil.rmtree(old, ignore_errors=True)
             self.seen = found
 
 

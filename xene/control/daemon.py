@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Callable, Iterator, Protocol, Sequence
 
+from xene.control import gitops
 from xene.control.fence import Fence
 from xene.control.keeping import Keeping
 from xene.control.lock import CONTROLLER, Lock, holder
@@ -172,9 +173,11 @@ class Controller:
 
     @contextmanager
     def _kept(self, state: State) -> Iterator[None]:
-        """The directory is watched while the block lasts."""
+        """The directory is watched while the block lasts; without one, what is known of an earlier one is over."""
         if self._keeping is not None:
             self._keeping.open(state)
+        else:
+            gitops.forget(state)
         try:
             yield
         finally:

@@ -6,10 +6,8 @@ changes nothing, and everybody can see that and why.
 
 from __future__ import annotations
 
-import json
-import sqlite3
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from xene.control import apply as applying
 from xene.control.place import Place
@@ -18,41 +16,13 @@ from xene.manifest import repository as repositories
 from xene.manifest.repository import Repository
 from xene.store import events
 from xene.store.db import State
+from xene.store.standing import Standing as Standing
+from xene.store.standing import read as read
+from xene.store.standing import write
 
-META = "repo"  # the key in the state's `meta`
 REFUSED, MENDED = "ApplyRefused", "ApplyMended"  # reasons of events
 SOURCE = applying.SOURCE
 KEPT = 600.0  # seconds after which `looked_at` is written down, where nothing else is new
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What became of the directory last. `error` is "" where the state matches it; times are seconds since 1970.
-
-    `revision` is the git commit that was applied last, "" where git is not used.
-    """
-
-    directory: str
-    source: str
-    looked_at: float
-    applied_at: float | None = None
-    revision: str = ""
-    error: str = ""
-
-
-def read(conn: sqlite3.Connection) -> Standing | None:
-    """What the state knows about its directory; None where no controller watches one."""
-    row = conn.execute("SELECT value FROM meta WHERE key = ?", (META,)).fetchone()
-    return None if row is None or not row[0] else Standing(**json.loads(row[0]))
-
-
-def write(conn: sqlite3.Connection, standing: Standing | None) -> None:
-    """Keep it, in the place of what was there; None: no directory is watched any more."""
-    text = "" if standing is None else json.dumps(asdict(standing))
-    conn.execute(
-        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (META, text),
-    )
 
 
 @dataclass(frozen=True)
@@ -97,6 +67,15 @@ def bring(place: Place, state: State, wanted: Wanted) -> Standing:
     standing = replace(found, looked_at=time.time(), error=error)
     _keep(state, before, standing)
     return standing
+
+
+def forget(state: State) -> None:
+    """No directory is followed any more. Raises Storage."""
+    with state.snapshot() as conn:
+        known = read(conn)
+    if known is not None:
+        with state.transaction() as conn:
+            write(conn, None)
 
 
 def _applied(place: Place, state: State, wanted: Wanted, old: Standing) -> Standing:
