@@ -2,10 +2,11 @@
 
 import sys
 
-from bench import local, manifests, placement, slots, ssh, triggers
+from bench import controller, local, manifests, placement, slots, ssh, triggers
 from bench.timing import machine
 
 REPORTS = {
+    "controller": controller.report,
     "local": local.report,
     "manifests": manifests.report,
     "placement": placement.report,

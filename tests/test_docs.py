@@ -64,6 +64,12 @@ ELSEWHERE = {
     "xene schedule": "tests/test_schedule_guide.py",
     "xene backfill": "tests/test_schedule_guide.py",
     "xene timeline": "tests/commands/test_graph.py",
+    "xene token create": "tests/test_http_guide.py",
+    "xene controller --listen": "tests/test_http_guide.py",
+    "xene controller --repo ops": "tests/test_controller.py",
+    "xene controller install": "tests/commands/test_controller.py",
+    "xene controller": "tests/test_controller.py",
+    "xene apply ops --watch": "tests/test_controller.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
 RUN_HERE = {

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests import wire
+from tests.daemons import daemon
 from tests.fleet import Fleet, fleet, until
 
 WORKFLOW = """\
@@ -144,6 +146,23 @@ def test_a_wire_that_loses_a_third(far: Story, line: wire.Wire) -> None:
     far.begin()
     line.worsen(loss=0.3)
     far.end()
+
+
+@pytest.mark.soak
+def test_a_controller_misses_a_host_within_half_a_minute(far: Story, line: wire.Wire) -> None:
+    """With the patience that is the default, and nothing on the way that would end the connection."""
+    far.config.write_text("")
+    with daemon(far.fleet) as controller:
+        controller.says("at work on")
+        far.begin()
+        since = datetime.now(UTC)
+        line.cut()
+        until(far.is_unknown, "the run is Unknown")
+        late = datetime.fromisoformat(str(far.run["phaseSince"])) - since
+        assert late.total_seconds() < 32
+        line.mend()
+        until(lambda: far.run["phase"] == "Running", "the run is seen again")
+        far.end()
 
 
 @pytest.mark.soak

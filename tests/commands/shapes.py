@@ -166,3 +166,15 @@ def slot(**more: Any) -> dict[str, Any]:
         "agent": "build-1",
         **more,
     }
+
+
+def token(**more: Any) -> dict[str, Any]:
+    return {
+        "name": "ci",
+        "role": "trigger",
+        "for": "shop/build",
+        "createdAt": "2026-11-23T02:00:00.000Z",
+        "expiresAt": None,
+        "lastUsedAt": "2026-11-23T02:29:00.000Z",
+        **more,
+    }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.commands import shapes
 from xene.commands import follow, progress, speech
 from xene.commands.call import Call
-from xene.commands.speech import Source
+from xene.plan.speech import Source
 
 
 def test_lines_say_what_moved_and_nothing_twice() -> None:

@@ -290,6 +290,9 @@ class Agent:
         size = sum(each["bytes"] for each in what)
         self._send(sock, messages.swept(message["id"], size, what, sorted(self.ended & set(self.orders))))
 
+    def _ping(self, sock: socket.socket, _: dict[str, Any]) -> None:
+        self._send(sock, messages.pong())
+
     def _stop(self, sock: socket.socket, _: dict[str, Any]) -> None:
         self.stopped = True
         sock.shutdown(socket.SHUT_RDWR)

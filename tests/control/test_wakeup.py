@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.control.conftest import Host, agent, eventually
 from xene.control import wakeup
+from xene.control.passes import Control
+from xene.errors import Unreachable
 
 
 @pytest.mark.parametrize("depth", [0, 12])
@@ -45,3 +48,23 @@ def test_a_flood_is_no_trouble(tmp_path: Any) -> None:
     listener = wakeup.Listener(path, queue.SimpleQueue())
     assert all(wakeup.nudge(path) for _ in range(500))
     listener.close()
+
+
+def test_what_is_written_within_tries_nobody_who_is_away(host: Host) -> None:
+    """A flood of webhooks is no reason to knock at a host that is down; a command that waits for it is."""
+    away = host.fleet["a"]
+    away.trouble = Unreachable("connection refused", code="ConnectionRefused")
+    host.apply(agent("a"))
+    with host.state() as state, Control(host.place, state, open=host.open) as control:
+
+        def tries(item: Any) -> int:
+            """How often it is tried in some turns, with such an item before each."""
+            before = away.connections
+            for _ in range(50):
+                control.inbox.put(item)
+                control.turn(["a"], 0.0)
+                control.turn(["a"], 0.005)
+            return away.connections - before
+
+        eventually(lambda: control.turn(["a"], 0.01) and control.sessions.next_try(["a"]), "it to be away")
+        assert tries(wakeup.Written()) < 10 < tries(wakeup.Nudge())

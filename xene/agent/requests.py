@@ -62,6 +62,7 @@ class Requests:
             "follow": self._follow,
             "fetch": self._fetch,
             "sweep": self._sweep,
+            "ping": self._ping,
         }
         self._for_readers = frozenset({"follow", "sweep"})
 
@@ -130,6 +131,9 @@ class Requests:
         elif new or gone or capacity != self._ledger.capacity:
             for event in batches(time.time(), new, gone, capacity):
                 self._record(event)
+
+    def _ping(self, client: Client, _: Dict[str, Any]) -> None:
+        client.send(messages.pong())
 
     def _start(self, _: Client, message: Dict[str, Any]) -> None:
         order = message["order"]

@@ -12,7 +12,7 @@ from xene.commands.call import Call, confirm, may_ask
 from xene.commands.diff import Path, Prune, Source, TakeOver, remind, show
 from xene.commands.slow import slow
 from xene.commands.text import one_line, plural, shortened
-from xene.errors import Unplaceable, Unreachable
+from xene.errors import Unplaceable, Unreachable, Usage
 
 if TYPE_CHECKING:
     from xene.control.apply import Applied, Options, Preview
@@ -32,6 +32,9 @@ IfUnchanged = Annotated[
     Optional[str],
     typer.Option("--if-unchanged", metavar="DIGEST", help="Only if the plan is the one that diff showed."),
 ]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Go on, and apply again whenever something in PATH changes.")
+]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Exit 5 if a pipeline could not be placed, instead of a warning.")
 ]
@@ -47,18 +50,18 @@ def apply(
     source: Source = None,
     take_over: TakeOver = False,
     if_unchanged: IfUnchanged = None,
+    watch: Watch = False,
     wait: Wait = False,
 ) -> int:
     """Make the state match PATH, in one transaction, and tell the agents.
 
     A directory owns what it applied, by its source's name: what has gone from it is removed (runs and history
     stay). Applying one file never removes. It asks only before removing, and only on a terminal; without one
-    say --yes. An apply whose agents could not all be told is done, and exits 5 naming them.
+    say --yes. An apply whose agents could not all be told is done, and exits 5 naming them. With --watch it goes on
+    until Ctrl-C; a mistake in PATH is told then, and changes nothing.
     """
     from xene.control import apply as control
-    from xene.control.place import Place
 
-    place = Place(call.state, call.home)
     options = control.Options(
         prune=prune,
         allow_empty=allow_empty,
@@ -68,9 +71,33 @@ def apply(
         if_unchanged=if_unchanged,
         source=source,
     )
+    if watch:
+        from xene.commands.apply_watch import go_on
+
+        refuse_watch(call, dry_run=dry_run, if_unchanged=if_unchanged)
+        return go_on(call, path, lambda again: once(call, path, options, wait=wait, again=again))
+    return once(call, path, options, dry_run=dry_run, wait=wait)
+
+
+def refuse_watch(call: Call, *, dry_run: bool, if_unchanged: str | None) -> None:
+    """Raises Usage for what means nothing where it is done again and again."""
+    if dry_run or if_unchanged is not None or call.structured or call.form == "name":
+        raise Usage("--watch goes with none of --dry-run, --if-unchanged and -o", hint="leave --watch away")
+
+
+def once(
+    call: Call, path: str, options: Options, *, dry_run: bool = False, wait: bool = False, again: bool = False
+) -> int:
+    """Apply PATH as it is now. `again`: it was before, so that nothing is said where nothing changes."""
+    from xene.control import apply as control
+    from xene.control.place import Place
+
+    place = Place(call.state, call.home)
     repository = manifests.read(call, path, control.known(place), partial(control.templates, place))
     with slow(call, "making the plan", lines=False):
         found = control.preview(place, repository, options)
+    if again and not found.plan.differs:
+        return 0
     remind(call, repository, found)
     if dry_run:
         return rehearse(call, found, options)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from xene.commands.call import Call
+from xene.commands.listening import Door, Insecure, Listen, TlsCert, TlsKey
 from xene.errors import NotFound, Usage
 
 if TYPE_CHECKING:
-    from xene.control.daemon import Wishes
+    from xene.control.daemon import Companion, Wishes
+    from xene.server.companion import Listening
 
 INSTALL = "install"
 
@@ -32,10 +34,21 @@ Repo = Annotated[
 ]
 
 
+Git = Annotated[
+    bool,
+    typer.Option("--git", help="With --repo: follow the branch that is checked out there, by git fetch."),
+]
+
+
 def controller(
     call: Call,
     what: What = None,
     repo: Repo = None,
+    git: Git = False,
+    listen: Listen = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    insecure: Insecure = False,
     user: Annotated[bool, typer.Option("--user", help="install: a unit of yours.")] = False,
     system: Annotated[bool, typer.Option("--system", help="install: a unit of the whole system.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="install: only print the unit.")] = False,
@@ -45,29 +58,48 @@ def controller(
     A second controller stands by, and takes over when the first one is gone. SIGTERM ends it, agents go on;
     SIGHUP has it look at everything again. With --repo the state follows a directory: what has gone from it is
     removed without asking; a directory with a mistake in it changes nothing, and `xene get events` says so.
+    With --git it follows the commits of a branch instead: DIR is a clone, and its files are left alone.
+    With --listen it serves HTTP: webhooks, an API, metrics; 'xene token create' makes what opens them.
     """
     if what not in (None, INSTALL):
         raise Usage(
             f"'xene controller {what}' is not known", hint="xene controller, or xene controller install"
         )
-    directory = _directory(repo)
+    directory, door = _directory(repo, git), Door(listen, tls_cert, tls_key, insecure)
+    listening = door.listening()
     if what == INSTALL:
-        return install(call, directory, user=user, system=system, dry_run=dry_run)
+        return install(call, directory, door, git=git, user=user, system=system, dry_run=dry_run)
     if user or system or dry_run:
         raise Usage("--user, --system and --dry-run belong to 'xene controller install'")
-    return serve(call, directory)
+    return serve(call, directory, listening, git=git)
 
 
-def _directory(repo: str | None) -> str:
+def _directory(repo: str | None, git: bool) -> str:
     """The directory, absolute: a daemon goes on when its working directory is another one."""
     if repo is None:
+        if git:
+            raise Usage("--git says how DIR of --repo is followed", hint="xene controller --repo DIR --git")
         return ""
     if not os.path.isdir(repo):
         raise NotFound(f"{repo} is no directory", hint="name a directory of manifests")
+    if git:
+        _check_git(repo)
     return os.path.abspath(repo)
 
 
-def serve(call: Call, directory: str) -> int:
+def _check_git(repo: str) -> None:
+    from xene.control import git
+    from xene.errors import Unreachable
+
+    try:
+        git.root(repo)
+    except Unreachable as error:
+        raise NotFound(
+            f"{repo} is in no work tree of git: {error.message}", hint="git clone URL DIR"
+        ) from None
+
+
+def serve(call: Call, directory: str, listening: Listening | None = None, *, git: bool = False) -> int:
     """Work until a signal says to stop."""
     from xene.control.daemon import Controller, Wishes
     from xene.control.place import Place
@@ -76,17 +108,29 @@ def serve(call: Call, directory: str) -> int:
     wishes, notifier = Wishes(), Notifier()
     _listen(wishes)
     place = Place(call.state, call.home)
+    companions = _companions(call, listening)
     daemon = Controller(
         place,
         wishes,
         lambda text: _say(call, text),
         repo=directory,
+        git=git,
         ready=notifier.ready,
         alive=notifier.alive,
+        companions=companions,
     )
     daemon.serve()
     notifier.stopping()
     return 0
+
+
+def _companions(call: Call, listening: Listening | None) -> list[Companion]:
+    """What runs beside the controller. Raises Usage, for example for a certificate that cannot be read."""
+    if listening is None:
+        return []
+    from xene.server.companion import Server
+
+    return [Server(listening, lambda text: _say(call, text))]
 
 
 def _listen(wishes: Wishes) -> None:
@@ -106,14 +150,18 @@ def _say(call: Call, text: str) -> None:
     call.say(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}")
 
 
-def install(call: Call, directory: str, *, user: bool, system: bool, dry_run: bool) -> int:
+def install(
+    call: Call, directory: str, door: Door, *, git: bool, user: bool, system: bool, dry_run: bool
+) -> int:
     """Write the unit, and say what starts it. Raises Usage."""
     from xene.control import systemd
 
     if user == system:
         raise Usage("install wants one of --user and --system")
-    words = [os.path.abspath(sys.argv[0]), "controller", "--state", call.state]
+    words = [*_program(), "controller", "--state", call.state]
     words += ["--repo", directory] if directory else []
+    words += ["--git"] if git else []
+    words += door.words()
     text = systemd.unit(words, {"XENE_HOME": call.home}, system=system, user=_login())
     path = systemd.unit_path(system=system)
     if dry_run:
@@ -125,6 +173,12 @@ def install(call: Call, directory: str, *, user: bool, system: bool, dry_run: bo
     call.say(f"wrote {path}")
     call.hint(f"{how} daemon-reload && {how} enable --now {systemd.UNIT}")
     return 0
+
+
+def _program() -> list[str]:
+    """What starts this very Xene: its script, or the module where it was started as one."""
+    script = os.path.abspath(sys.argv[0])
+    return [sys.executable, "-m", "xene"] if os.path.basename(script) == "__main__.py" else [script]
 
 
 def _login() -> str:

@@ -26,7 +26,7 @@ def describe(
         str,
         typer.Argument(
             metavar="KIND",
-            help="workflow, pipeline, run, slot, agent, secret, template or event.",
+            help="workflow, pipeline, run, slot, agent, secret, template, token or event.",
             autocompletion=completion.kind_names,
         ),
     ],

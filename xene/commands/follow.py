@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Mapping, Protocol
 
 from xene.commands import progress
 from xene.commands.call import Call
-from xene.commands.speech import Lines, Source, for_terminal
+from xene.commands.speech import for_terminal
 from xene.commands.tables import DIM, PHASE_COLORS, Row, paint
-from xene.commands.text import printable
+from xene.commands.text import one_line, printable
+from xene.plan.speech import Lines, Source
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -65,7 +66,7 @@ class Plain:
         """`task/step | `, with the pipeline before it where there are several runs."""
         known = len(self.pipelines) > 1 and source.run in self.pipelines
         whose = f"{self.pipelines[source.run]}:" if known else ""
-        return paint(f"{whose}{source.name} | ", DIM, self.call.color(sys.stderr))
+        return paint(f"{whose}{one_line(source.name)} | ", DIM, self.call.color(sys.stderr))
 
     def print(self, line: str) -> None:
         sys.stderr.write(line + "\n")

@@ -24,8 +24,8 @@ KindArgument = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
-        help="workflows, pipelines, runs, slots, agents, secrets, templates or events;"
-        " also workflow, wf, pl, r, sl, ag, sec, tpl, ev.",
+        help="workflows, pipelines, runs, slots, agents, secrets, templates, tokens or events;"
+        " also workflow, wf, pl, r, sl, ag, sec, tpl, tok, ev.",
         autocompletion=completion.kind_names,
     ),
 ]

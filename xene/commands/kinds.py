@@ -235,7 +235,22 @@ EVENTS = Kind(
     ),
     (Column("AT", _of("at")),),
 )
-ALL = (WORKFLOWS, PIPELINES, RUNS, SLOTS, AGENTS, SECRETS, TEMPLATES, EVENTS)
+TOKENS = Kind(
+    "tokens",
+    "token",
+    ("tok",),
+    lambda row: str(row["name"]),
+    (
+        Column("NAME", _of("name")),
+        Column("ROLE", _of("role")),
+        Column("FOR", _of("for")),
+        Column("EXPIRES", _of("expiresAt")),
+        Column("USED", lambda row, now: age(row["lastUsedAt"], now)),
+        Column("AGE", lambda row, now: age(row["createdAt"], now)),
+    ),
+    (Column("LAST USED", _of("lastUsedAt")),),
+)
+ALL = (WORKFLOWS, PIPELINES, RUNS, SLOTS, AGENTS, SECRETS, TEMPLATES, EVENTS, TOKENS)
 
 
 def kind_of(word: str, allowed: Iterable[Kind] = ALL) -> Kind:

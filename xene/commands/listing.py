@@ -35,6 +35,7 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
     "templates": ("selector",),
     "slots": ("selector", "outcome", "since"),
     "events": ("since",),
+    "tokens": (),
 }
 
 

@@ -9,10 +9,11 @@ import typer
 from xene.commands import completion, kinds, listing, options
 from xene.commands.call import Call
 from xene.commands.slow import slow
-from xene.commands.speech import Source, ToStdout
+from xene.commands.speech import ToStdout
 from xene.commands.tables import Row
 from xene.commands.text import did_you_mean
 from xene.errors import Detached, NotFound, Usage
+from xene.plan.speech import Source
 from xene.store import db
 
 if TYPE_CHECKING:

@@ -193,6 +193,13 @@ def secret(row: Row, _: float, color: bool) -> str:
     return fields([*pairs, ("Source", row["source"]), ("Labels", row["labels"])], color=color)
 
 
+def token(row: Row, _: float, color: bool) -> str:
+    """A token: what it opens and until when, never the token."""
+    pairs = [("Name", row["name"]), ("Role", row["role"]), ("For", row["for"] or "everything")]
+    pairs += [("Created", row["createdAt"]), ("Expires", row["expiresAt"] or "never")]
+    return fields([*pairs, ("Last used", row["lastUsedAt"])], color=color)
+
+
 def template(row: Row, description: str, color: bool) -> str:
     """A task template: what its users hand in, get, and take over."""
     spec = row["spec"]
@@ -247,4 +254,5 @@ PAGES: Mapping[str, Callable[[Row, float, bool], str]] = {
     "slots": slot,
     "agents": agent,
     "secrets": secret,
+    "tokens": token,
 }

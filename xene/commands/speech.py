@@ -1,4 +1,4 @@
-"""What steps say, on its way to people: whole lines out of pieces, prefixes, and what a terminal may be told.
+"""What steps say, on its way to people: prefixes, and what a terminal may be told.
 
 Used by `logs` (stdout) and `follow` (stderr). A pipe or a file gets every byte as it was said; a terminal gets
 text and colours, and everything else that would steer it is made visible.
@@ -7,55 +7,10 @@ text and colours, and everything else that would steer it is made visible.
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
 
 from xene.commands.tables import DIM, paint
 from xene.commands.text import colored_log, one_line
-
-LONGEST = 65536  # bytes of a line that are kept back until its end comes
-
-
-class Source(NamedTuple):
-    """Whose words they are."""
-
-    run: str
-    task: str
-    step: str
-    attempt: int
-
-    @property
-    def name(self) -> str:
-        return one_line(f"{self.task}/{self.step}")
-
-
-class Lines:
-    """Pieces of several logs as whole lines; what has no newline yet waits for it."""
-
-    def __init__(self) -> None:
-        self._open: dict[Source, bytes] = {}
-
-    def ended_by(self, source: Source, *, live: bool) -> list[tuple[Source, bytes]]:
-        """What never gets its newline, now that `source` speaks: a step speaks after those before it in its task.
-
-        Without `live` one log comes after the other, so whoever spoke before has ended.
-        """
-        over = [other for other in self._open if other != source and (not live or other[:2] == source[:2])]
-        return [(other, self._open.pop(other)) for other in over]
-
-    def feed(self, source: Source, data: bytes) -> list[bytes]:
-        """The lines that are now whole, without their ends."""
-        *whole, rest = (self._open.pop(source, b"") + data).split(b"\n")
-        if len(rest) > LONGEST:
-            whole, rest = [*whole, rest], b""
-        if rest:
-            self._open[source] = rest
-        return whole
-
-    def rest(self) -> list[tuple[Source, bytes]]:
-        """What never got its newline."""
-        left = list(self._open.items())
-        self._open.clear()
-        return left
+from xene.plan.speech import Lines, Source
 
 
 def for_terminal(line: bytes) -> str:
@@ -87,7 +42,7 @@ class ToStdout:
 
     def _line(self, source: Source, line: bytes) -> bytes:
         shown = for_terminal(line).encode() if self._terminal else line
-        prefix = paint(f"{source.name} | ", DIM, self._color) if self._prefixed else ""
+        prefix = paint(f"{one_line(source.name)} | ", DIM, self._color) if self._prefixed else ""
         return prefix.encode() + shown
 
     def _write(self, data: bytes) -> None:

@@ -59,6 +59,14 @@ def table() -> Table:
             "Encrypt a secret for a manifest",
             {"seal": Verb("Commands", "Encrypt a value into a Secret manifest", "secret_seal")},
         ),
+        "token": Branch(
+            agents,
+            "Make or take back a token of the HTTP API",
+            {
+                "create": Verb("Commands", "Make a token, and print it once", "token_create"),
+                "rm": Verb("Commands", "Take a token back", "token_rm"),
+            },
+        ),
         "reconcile": Verb(agents, "One pass: compare wanted with observed, do what is missing", "reconcile"),
         "doctor": Verb(agents, "Look for what may go wrong, and what to do about it", "doctor", plain),
         "gc": Verb(other, "Free what nobody needs, here and on the hosts", "gc", plain),

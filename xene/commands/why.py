@@ -77,14 +77,25 @@ def explain(state: State, kind: Kind, row: Row) -> list[str]:
     if kind is kinds.PIPELINES:
         found = views.workflows(state, name=row["workflow"])
         lines = plan.pipeline(row, found[0] if found else None, agents)
-        return lines + _leases(state, row) + _fires(state, row)
+        return lines + _leases(state, row) + _fires(state, row) + _behind(state, found)
     if kind is kinds.SLOTS:
         agent = next((each for each in agents if each["name"] == row["agent"]), None)
         return explain_slot.slot(row, _pipeline(state, row["workflow"], row["pipeline"]), agent)
     if kind is kinds.WORKFLOWS:
-        return plan.workflow(row, views.pipelines(state, workflow=row["name"]), agents)
+        lines = plan.workflow(row, views.pipelines(state, workflow=row["name"]), agents)
+        return lines + _behind(state, [row])
     lines = plan.agent(row, views.pipelines(state, agent=row["name"]), _open_runs(state, row["name"]))
     return lines + _lease_of(state, row["name"])
+
+
+def _behind(state: State, workflows: list[Row]) -> list[str]:
+    """That the directory it comes from is not applied as it is now, and why."""
+    from xene.control import gitops
+
+    standing = gitops.read(state.conn)
+    if standing is None or not standing.error or not any(w["source"] == standing.source for w in workflows):
+        return []
+    return [f"what stands in {standing.directory} now is not applied: {standing.error}"]
 
 
 def _lease_of(state: State, agent: str) -> list[str]:

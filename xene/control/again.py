@@ -31,18 +31,23 @@ def retry(place: Place, run: str, *, start: str | None = None, open: Open = open
         before = views.run(state, run)
     if before["phase"] not in phases.ENDED:
         drive(place, HeardOut(before["agent"]), open=open)
-    with db.open_state(place.state) as state:
-        before = views.run(state, run)
-        attempt = before["attempt"] + 1
-        _refuse_task(before, start)
-        with state.transaction() as conn:
-            _refuse(run, start, wishes.look_at_retry(conn, run))
-            _refuse_second(conn, before)
-            wishes.retry(conn, time.time(), run, attempt, start)
+    with db.open_state(place.state) as state, state.transaction() as conn:
+        attempt = ask(conn, time.time(), run, start)
     taken = Taken(run, before["agent"], "the retry", lambda state: _attempt(state, run) >= attempt)
     drive(place, taken, open=open)
     with db.open_for_reading(place.state) as state:
         return views.run(state, run)
+
+
+def ask(conn: sqlite3.Connection, now: float, run: str, start: str | None) -> int:
+    """Store that a run is to have another attempt, and give its number. Raises NotFound, Conflict."""
+    before = views.run_now(conn, run)
+    _refuse_task(before, start)
+    _refuse(run, start, wishes.look_at_retry(conn, run))
+    _refuse_second(conn, before)
+    attempt = int(before["attempt"]) + 1
+    wishes.retry(conn, now, run, attempt, start)
+    return attempt
 
 
 def _attempt(state: State, run: str) -> int:
@@ -100,7 +105,8 @@ def rerun(
         before = views.run(state, run)
         with state.snapshot() as conn:
             safe.refuse_open_file(place.home, conn, before["workflow"], before["pipeline"])
-        fired, where = repeat(state, before, latest=latest)
+        with state.transaction() as conn:
+            fired, where = repeat(conn, time.time(), before, latest=latest)
     if not hand_over:
         return fired
     wish = HandedOver(fired.runs, where)

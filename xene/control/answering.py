@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import Any
 
@@ -30,14 +31,19 @@ def answer(
     if not _is_waiting(before, task):
         drive(place, HeardOut(before["agent"]), open=open)
     with db.open_state(place.state) as state, state.transaction() as conn:
-        _refuse(views.run(state, run), task)
-        wishes.answer(conn, time.time(), run, task, approved, message)
+        ask(conn, time.time(), run, task, approved, message)
     wish = Taken(
         run, before["agent"], f"the answer to task {task}", lambda state: not _waits(state, run, task)
     )
     drive(place, wish, open=open)
     with db.open_for_reading(place.state) as state:
         return views.run(state, run)
+
+
+def ask(conn: sqlite3.Connection, now: float, run: str, task: str, approved: bool, message: str) -> None:
+    """Store the answer. Raises NotFound, Conflict where the task does not wait for one."""
+    _refuse(views.run_now(conn, run), task)
+    wishes.answer(conn, now, run, task, approved, message)
 
 
 def _is_waiting(run: dict[str, Any], task: str) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
-from xene.control import calendar, future, lock
+from xene.control import calendar, future, lock, revisions
 from xene.control.drive import drive
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
@@ -28,10 +29,15 @@ from xene.plan.placement import Decision
 from xene.store import agents, db, events, objects, views
 from xene.store.db import State
 
+SOURCE, APPLIED = "Source", "Applied"  # kind and reason of the event that tells of an apply
+
 
 @dataclass(frozen=True)
 class Options:
-    """The flags of `apply`. `terminal`: somebody is there to be asked. `source`: whose the objects shall be."""
+    """The flags of `apply`. `terminal`: somebody is there to be asked. `source`: whose the objects shall be.
+
+    `revision` is recorded with what is done; None: that of the directory, where git knows it.
+    """
 
     prune: bool = True
     allow_empty: bool = False
@@ -40,6 +46,7 @@ class Options:
     terminal: bool = False
     if_unchanged: str | None = None
     source: str | None = None
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -220,7 +227,7 @@ def _write(state: State, repository: Repository, options: Options, agreed: str |
             "the state moved since the plan was shown", hint="look at `xene diff`, and apply again"
         )
 
-    now = time.time()
+    now, at = time.time(), revisions.shown(_revision(repository, options))
     with state.transaction() as conn:
         plan = make_plan(state, repository, options)
         if agreed is None or plan.digest != agreed:
@@ -235,9 +242,19 @@ def _write(state: State, repository: Repository, options: Options, agreed: str |
                 _put(conn, now, entries[change.kind, change.name], source)
             else:
                 continue
-            notes.append((now, change.kind, change.name, change.action.capitalize(), f"by {source}"))
+            notes.append((now, change.kind, change.name, change.action.capitalize(), f"by {source}{at}"))
+        if notes:
+            changed = ", ".join(
+                f"{count} {what}" for what, count in Counter(note[3].lower() for note in notes).items()
+            )
+            notes.append((now, SOURCE, source, APPLIED, f"from {repository.root}{at}: {changed}"))
         events.note_all(conn, notes)
     return plan
+
+
+def _revision(repository: Repository, options: Options) -> str:
+    """Asked before the transaction: git takes a few milliseconds."""
+    return revisions.of(repository.root) if options.revision is None else options.revision
 
 
 def _put(conn: Any, now: float, entry: Entry, source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import Any
 
@@ -35,6 +36,15 @@ class _Over(Ended):
         return super().met(state)
 
 
+def ask(conn: sqlite3.Connection, now: float, run: str, *, kill: bool) -> None:
+    """Store that a run is to end. Raises NotFound, Conflict if it has ended already."""
+    found = runs.statuses(conn, [run])
+    if not found:
+        raise NotFound(f"there is no run {run}", hint="xene get runs")
+    if not wishes.end(conn, now, run, kill=kill):
+        raise Conflict(f"run {run} has ended already, in {found[0].phase}", hint=f"xene describe run {run}")
+
+
 def end(place: Place, run: str, *, kill: bool, open: Open = open_channel) -> dict[str, Any]:
     """Cancel or kill a run; give it when it has ended.
 
@@ -45,11 +55,7 @@ def end(place: Place, run: str, *, kill: bool, open: Open = open_channel) -> dic
             raise NotFound(f"there is no run {run}", hint="xene get runs")
         before = views.run(state, run)
         with state.transaction() as conn:
-            wished = wishes.end(conn, time.time(), run, kill=kill)
-        if not wished:
-            raise Conflict(
-                f"run {run} has ended already, in {before['phase']}", hint=f"xene describe run {run}"
-            )
+            ask(conn, time.time(), run, kill=kill)
     drive(place, _Over(place, run, before["agent"], open), open=open)
     with db.open_for_reading(place.state) as state:
         return views.run(state, run)

@@ -162,26 +162,27 @@ def store(
         return Fired(firing.id, tuple(made), {}), [str(rows[start.pipeline].agent) for start in now]
 
 
-def repeat(state: State, run: Mapping[str, Any], *, latest: bool) -> tuple[Fired, list[str]]:
+def repeat(
+    conn: sqlite3.Connection, now: float, run: Mapping[str, Any], *, latest: bool
+) -> tuple[Fired, list[str]]:
     """Create a run with the params and the instant of an earlier one; its agent.
 
     Raises NotFound, Usage, Unplaceable, Conflict.
     """
-    with state.transaction() as conn:
-        row = pipelines.read(conn, run["workflow"], run["pipeline"])
-        if row is None:
-            raise NotFound(
-                f"pipeline {run['workflow']}/{run['pipeline']} is no longer there", hint="xene get pipelines"
-            )
-        row = row if latest else row._replace(revision=run["revision"])
-        spec = objects.read_revision(conn, row.revision)
-        params = inputs.resolve(params_from_json(spec["pipeline"].get("params", {})), run["params"])
-        refuse_unscheduled([row])
-        _refuse_second(conn, [row], {row.name: spec})
-        firing = _Firing(conn, time.time(), row.workflow, RERUN, params)
-        laid = runs.laid(conn, run["id"])
-        new = firing.start(row, spec, params, laid, runs.slot_of(conn, run["id"]))
-        return Fired(firing.id, (new,), {}), [str(row.agent)]
+    row = pipelines.read(conn, run["workflow"], run["pipeline"])
+    if row is None:
+        raise NotFound(
+            f"pipeline {run['workflow']}/{run['pipeline']} is no longer there", hint="xene get pipelines"
+        )
+    row = row if latest else row._replace(revision=run["revision"])
+    spec = objects.read_revision(conn, row.revision)
+    params = inputs.resolve(params_from_json(spec["pipeline"].get("params", {})), run["params"])
+    refuse_unscheduled([row])
+    _refuse_second(conn, [row], {row.name: spec})
+    firing = _Firing(conn, now, row.workflow, RERUN, params)
+    laid = runs.laid(conn, run["id"])
+    new = firing.start(row, spec, params, laid, runs.slot_of(conn, run["id"]))
+    return Fired(firing.id, (new,), {}), [str(row.agent)]
 
 
 class _Firing:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from xene.control import apply as applying
 from xene.control.place import Place
-from xene.errors import XeneError
+from xene.errors import InvalidManifest, Storage, XeneError
 from xene.manifest import repository as repositories
 from xene.manifest.repository import Repository
 from xene.store import events
 from xene.store.db import State
 
 META = "repo"  # the key in the state's `meta`
-APPLIED, REFUSED = "Applied", "ApplyRefused"  # reasons of events
-SOURCE = "Source"  # the kind of those events
+REFUSED, MENDED = "ApplyRefused", "ApplyMended"  # reasons of events
+SOURCE = applying.SOURCE
+KEPT = 600.0  # seconds after which `looked_at` is written down, where nothing else is new
 
 
 @dataclass(frozen=True)
@@ -54,32 +55,62 @@ def write(conn: sqlite3.Connection, standing: Standing | None) -> None:
     )
 
 
-def bring(place: Place, state: State, directory: str, revision: str = "") -> Standing:
-    """Make the state match `directory`, or keep it as it is and say why. Only for the holder of the lock.
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be applied. `tree` is where the directory's files are, "" where nothing could be had yet.
+
+    `top` are the two names of the repository's top: where it is laid out, and where people know it. `error` is why
+    there may be something newer than `revision`.
+    """
+
+    directory: str
+    tree: str
+    top: tuple[str, str] = ("", "")
+    revision: str = ""
+    error: str = ""
+
+    def shown(self, text: str) -> str:
+        """Text about files as people know them."""
+        return text.replace(*self.top) if self.top[0] else text
+
+
+def bring(place: Place, state: State, wanted: Wanted) -> Standing:
+    """Make the state match what is wanted, or keep it as it is and say why. Only for the holder of the lock.
 
     Removing is what a directory in git means, so nobody is asked; removing more than half, or all, is refused
     here as it is by `apply`. Raises Storage.
     """
-    now = time.time()
     with state.snapshot() as conn:
         before = read(conn)
-    source, applied, error = directory, before.applied_at if before else None, ""
-    try:
-        repository = _load(place, directory)
-        source = repository.source
-        plan = applying.commit(state, repository, applying.Options(yes=True))
-        applied = now if plan.differs or applied is None else applied
-    except (XeneError, OSError) as problem:
-        error = _words(problem)
-    standing = Standing(directory, source, now, applied, revision, error)
+    if before is not None and before.directory != wanted.directory:
+        before = None
+    old = before or Standing(wanted.directory, wanted.directory, 0.0)
+    error, found = wanted.error, old
+    if wanted.tree:
+        try:
+            found = _applied(place, state, wanted, old)
+        except Storage:
+            raise  # the state, not the directory: the controller tries again
+        except (XeneError, OSError) as problem:
+            words = wanted.shown(_words(problem))
+            error = f"{error}; and {words}" if error else words
+    standing = replace(found, looked_at=time.time(), error=error)
     _keep(state, before, standing)
     return standing
 
 
+def _applied(place: Place, state: State, wanted: Wanted, old: Standing) -> Standing:
+    """What it is after it was applied. Raises what keeps it from being."""
+    repository = _load(place, wanted.tree)
+    source = wanted.shown(repository.source)
+    options = applying.Options(yes=True, source=source, revision=wanted.revision or None)
+    plan = applying.commit(state, repository, options)
+    at = time.time() if plan.differs or old.applied_at is None else old.applied_at
+    return replace(old, source=source, applied_at=at, revision=wanted.revision)
+
+
 def _load(place: Place, directory: str) -> Repository:
     """The repository, whole and right. Raises InvalidManifest with the first problem, NotFound."""
-    from xene.errors import InvalidManifest
-
     repository = repositories.load(directory, templates=lambda: applying.templates(place))
     known = applying.known(place) | {(entry.kind, entry.name) for entry in repository.entries}
     problems = [*repository.problems, *repositories.unresolved(repository, known)]
@@ -97,15 +128,14 @@ def _words(problem: Exception) -> str:
 
 
 def _keep(state: State, before: Standing | None, standing: Standing) -> None:
-    """Store it, and tell what is new as an event."""
+    """Store it, and tell trouble that is new, or over, as an event. That it was applied, `apply` tells."""
+    late = before is None or not 0 <= standing.looked_at - before.looked_at < KEPT
+    if not late and replace(standing, looked_at=0.0) == replace(before or standing, looked_at=0.0):
+        return  # a write would wake up all who look at the state
     with state.transaction() as conn:
         write(conn, standing)
-        if standing.error and (before is None or before.error != standing.error):
+        was = before.error if before else ""
+        if standing.error and was != standing.error:
             events.note(conn, standing.looked_at, SOURCE, standing.source, REFUSED, standing.error)
-        elif not standing.error and (
-            before is None or before.error or before.applied_at != standing.applied_at
-        ):
-            what = f"from {standing.directory}" + (
-                f" at {standing.revision[:12]}" if standing.revision else ""
-            )
-            events.note(conn, standing.looked_at, SOURCE, standing.source, APPLIED, what)
+        elif was and not standing.error:
+            events.note(conn, standing.looked_at, SOURCE, standing.source, MENDED, "the state has it again")

@@ -85,6 +85,8 @@ def _about_files(archive: Archive, carriers: Iterable[Carrier], on_log: OnLog, i
         return False
     agent, message, blob = item
     kind = message.get("type")
+    if kind == "pong":
+        return True  # that it came is all that it says, and the connection has noticed
     if kind in _CARRIED and any(carrier.take(agent, message, blob) for carrier in carriers):
         return True
     if kind == "log" and archive.piece(agent, message, blob):

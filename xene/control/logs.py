@@ -1,10 +1,13 @@
-"""Reading logs: from the archive, or from the agent where a run is not archived yet. Called by `xene logs`."""
+"""Reading logs: from the archive, or from the agent where a run is not archived yet.
+
+Called by `xene logs`, and by `server.logs` beside a controller.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from xene.control.archive import LOST, part_path, zip_path
 from xene.control.drive import drive
@@ -12,12 +15,13 @@ from xene.control.follow import Ended
 from xene.control.place import Place
 from xene.control.sessions import Open, open_channel
 from xene.control.tail import Choice, Emit, Reader, Tail
-from xene.errors import NotFound
+from xene.errors import NotFound, Unreachable
 from xene.model import phases
 from xene.store import db, runs
 from xene.store.db import State
 
 PATIENCE = 30.0  # seconds without a word from the agent
+LOOK = 0.05  # seconds between looks at a run that is followed beside whoever is at work
 
 
 class LogState(NamedTuple):
@@ -48,6 +52,50 @@ def read(
         return log_state(state, run)
 
 
+def read_beside(
+    place: Place,
+    run: str,
+    emit: Emit,
+    look: Callable[[], None],
+    *,
+    choice: Choice | None = None,
+    live: bool = False,
+    open: Open = open_channel,
+) -> LogState:
+    """The same for the process that holds the lock, on a thread of its own: it never takes the lock.
+
+    `look` is called all the while; what it or `emit` raises ends the reading. Raises NotFound, Unreachable where
+    the agent does not give all of it.
+    """
+    choice = choice or Choice()
+    tail = Tail([run], emit, choice, live=live)
+    with db.open_for_reading(place.state) as state:
+        status = _status(state, run)
+        if not live or status.archived:
+            found = _now(place, state, status, tail, open, look)
+            if found.state == "partial" and not status.archived:
+                raise Unreachable(f"the log of run {run} is not to be had whole: {found.message}")
+            return found
+        _follow(state, Ended(place, [run], tail=tail, open=open), look)
+        return log_state(state, run)
+
+
+def _follow(state: State, wish: Ended, look: Callable[[], None]) -> None:
+    """Look on until the run has ended, or is there no more; whoever is at work makes it move."""
+    version = -1
+    try:
+        while True:
+            look()
+            found = state.data_version()
+            if found != version and wish.met(state):
+                return
+            version = found
+            wish.look(state, None)
+            time.sleep(LOOK)
+    finally:
+        wish.leave()
+
+
 def _status(state: State, run: str) -> runs.Status:
     with state.snapshot() as conn:
         found = runs.statuses(conn, [run])
@@ -62,14 +110,21 @@ def log_state(state: State, run: str) -> LogState:
         return LogState(*runs.log_of(conn, run))
 
 
-def _now(place: Place, state: State, status: runs.Status, tail: Tail, open: Open) -> LogState:
+def _now(
+    place: Place,
+    state: State,
+    status: runs.Status,
+    tail: Tail,
+    open: Open,
+    look: Callable[[], None] = lambda: None,
+) -> LogState:
     """What there is at this moment."""
     if status.archived:
         tail.from_archive(place.logs(state.uuid), status.id)
         return _found(place.logs(state.uuid), status.id, log_state(state, status.id))
     if not status.known:
         return LogState(None, f"the run is {phases.QUEUED}: there is nothing to read yet")
-    trouble = _from_agent(place, state, status, tail, open)
+    trouble = _from_agent(place, state, status, tail, open, look)
     if trouble is None:
         return LogState("complete" if status.ended else None, None)
     tail.from_archive(place.logs(state.uuid), status.id)
@@ -82,12 +137,15 @@ def _found(directory: str, run: str, said: LogState) -> LogState:
     return said if there or said.state == "gone" else LogState("gone", LOST)
 
 
-def _from_agent(place: Place, state: State, status: runs.Status, tail: Tail, open: Open) -> str | None:
+def _from_agent(
+    place: Place, state: State, status: runs.Status, tail: Tail, open: Open, look: Callable[[], None]
+) -> str | None:
     """Read what the agent has. Gives what went wrong, None where nothing did."""
     reader = Reader(place, state, open=open)
     deadline = time.monotonic() + PATIENCE
     try:
         while not tail.done:
+            look()
             tail.ask([status], reader.sessions, place.logs(state.uuid))
             heard = reader.turn(state, [status.agent], tail, wait=0.1)
             deadline = time.monotonic() + PATIENCE if heard else deadline

@@ -15,11 +15,14 @@ from xene.control import carrying, charging, following, hearing, leasing, placin
 from xene.control import safe as safes
 from xene.control.accounting import Accounting
 from xene.control.archive import Archive, Packed
+from xene.control.breath import Breath
 from xene.control.fetching import Fetching, Settled
+from xene.control.heartbeat import Heartbeat
+from xene.control.measure import PASS, Measure
 from xene.control.place import Place
 from xene.control.sessions import Came, Open, Sessions, open_channel
 from xene.control.stowing import Stowing
-from xene.control.wakeup import Listener, Nudge
+from xene.control.wakeup import Listener, Nudge, Written
 from xene.control.world import World
 from xene.errors import Storage
 from xene.model import phases
@@ -45,8 +48,10 @@ class Control:
         *,
         open: Open = open_channel,
         clock: Callable[[], Clock] = leasing.read_clock,
+        measure: Measure | None = None,
     ) -> None:
         self.place, self.state = place, state
+        self.measure = measure or Measure()
         self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.sessions = Sessions(place, state.uuid, state.epoch, self.inbox, open=open)
         self.archive = Archive(place.logs(state.uuid), self.inbox)
@@ -54,6 +59,7 @@ class Control:
         self.stowing = Stowing(place.artifacts(state.uuid), self.sessions)
         self.listener = Listener(state.path, self.inbox)
         self.accounting = Accounting()
+        self._heartbeat, self._breath = Heartbeat(), Breath()
         self.world: World | None = None
         self.nudged = False
         self.dirty, self.unplaced = True, pipelines.want_placing(state.conn)
@@ -112,7 +118,7 @@ class Control:
             return {row.name: row for row in agents.every(conn)}
 
     def _wait(self, seconds: float) -> list[Any]:
-        items = []
+        items, began = [], time.monotonic()
         try:
             items.append(
                 self.inbox.get(timeout=max(seconds, 0.0)) if seconds > 0 else self.inbox.get_nowait()
@@ -121,6 +127,7 @@ class Control:
                 items.append(self.inbox.get_nowait())
         except queue.Empty:
             pass
+        self._breath.waited(time.monotonic() - began)
         for item in items:
             if isinstance(item, Came):
                 item.taken()
@@ -131,13 +138,16 @@ class Control:
     def make_pass(self) -> World:
         """Decide and carry out until nothing follows any more; give what was seen last."""
         self.dirty = False
-        for _ in range(PASSES):
-            if not self._pass_once():
-                break
-        else:
-            self.dirty = True
+        with self.measure.timed(PASS):
+            self._pass_until_settled()
         assert self.world is not None
         return self.world
+
+    def _pass_until_settled(self) -> None:
+        for _ in range(PASSES):
+            if not self._pass_once():
+                return
+        self.dirty = True
 
     def _pass_once(self) -> bool:
         now = time.time()
@@ -203,8 +213,12 @@ class Control:
         return found
 
     def _take(self, items: list[Any]) -> bool:
-        self._others += [item for item in items if not isinstance(item, (Came, Nudge, Packed, Settled))]
+        self._others += [
+            item for item in items if not isinstance(item, (Came, Nudge, Written, Packed, Settled))
+        ]
         came = [item for item in items if isinstance(item, Came) and self.sessions.is_current(item)]
+        if any(isinstance(item, Written) for item in items):
+            self.look_again()
         if any(isinstance(item, Nudge) for item in items):
             self.nudged = True
             self.look_again()
@@ -221,9 +235,16 @@ class Control:
             self.world = None if news.rewound else self.world
         self.dirty = hearing.catch_up(self.sessions) or self.dirty or self._placement_is_due()
         self.dirty = hearing.give_up(self.state, self.sessions) or self.dirty
+        self._listen()
         self._renew_leases()
         self._look_at_stowing()
         return bool(items)
+
+    def _listen(self) -> None:
+        """What a silent agent has must be placed elsewhere in time; whoever has not answered is looked at again."""
+        carriers = (self.archive, self.fetching, self.stowing)
+        if self._heartbeat.look(self.state, self.sessions, carriers):
+            self.dirty = self.unplaced = True
 
     def _renew_leases(self) -> None:
         """Grant what was asked for; and look again when one may have ended."""

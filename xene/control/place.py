@@ -26,6 +26,10 @@ class Place:
         """The directory with the artifacts of ended runs of the state `uuid`."""
         return os.path.join(self.home, "artifacts", uuid)
 
+    def checkout(self, uuid: str) -> str:
+        """The directory in which the state `uuid` lays out what it follows in git."""
+        return os.path.join(self.home, "checkouts", uuid)
+
     def target(self, agent: Agent, uuid: str) -> Target:
         """How `agent` of the state `uuid` is reached."""
         from xene.model.codec import agent_from_json

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0  # seconds between two tries
 HELD_BYTES = 8 * 1024 * 1024  # of one agent's words that wait to be heard
+SIGN_BYTES = 4096  # of a message that is still coming count as a sign of life
 ITEM_BYTES = 1024  # what an item weighs beside the bytes it came in
 LASTING = 5.0  # seconds after which a connection counts as one that held
 
@@ -61,11 +62,14 @@ class Room:
         self._changed = threading.Condition()
         self._held = 0
         self._open = True
+        self.full = False  # its next item has come, and waits for room
 
     def enter(self, size: int) -> None:
         """Wait until there is room, or nobody listens any more. The first always finds room."""
         with self._changed:
+            self.full = True
             self._changed.wait_for(lambda: not (self._open and self._held and self._held + size > HELD_BYTES))
+            self.full = False
             self._held += size
 
     def leave(self, size: int) -> None:
@@ -96,16 +100,19 @@ class Came(NamedTuple):
 class _Inbox:
     """What a session puts into, on its own thread."""
 
-    def __init__(self, inbox: queue.SimpleQueue[Any], token: int, room: Room) -> None:
-        self._inbox, self._token, self._room = inbox, token, room
-        self._size = 0
+    def __init__(self, inbox: queue.SimpleQueue[Any], link: Link) -> None:
+        self._inbox, self._token, self._room, self._link = inbox, link.token, link.room, link
+        self._size = self._noticed = 0
 
     def received(self, size: int) -> None:
         self._size += size
+        if self._size - self._noticed >= SIGN_BYTES:
+            self._noticed, self._link.heard_at = self._size, time.monotonic()
 
     def put(self, item: Item) -> None:
-        size, self._size = self._size + ITEM_BYTES, 0
+        size, self._size, self._noticed = self._size + ITEM_BYTES, 0, 0
         self._room.enter(size)
+        self._link.heard_at = time.monotonic()
         self._inbox.put(Came(self._token, item, size, self._room))
 
 
@@ -129,6 +136,9 @@ class Link:
         self.room = Room()
         self.up_since = self.news_at = 0.0
         self.asked: Ask | None = None  # for its lease, and was not granted it yet
+        self.heard_at = 0.0  # monotonic; set on the session's thread
+        self.pinged_at: float | None = None  # monotonic; of a ping that nothing came after
+        self.missed = False  # its connection was lost, it was not heard since, and nobody was told
         self.leased = False  # it was granted one on this connection
         # Since when, on this connection and by CLOCK_BOOTTIME, it has been missed to ask for a lease that is over.
         self.missed_since: float | None = None
@@ -178,7 +188,7 @@ class Sessions:
         self._tokens += 1
         link.token = self._tokens
         link.room = Room()
-        inbox = _Inbox(self._inbox, link.token, link.room)
+        inbox = _Inbox(self._inbox, link)
         return Session(
             self._place.target(agent, self._uuid),
             lambda target: self._open(target, trusted),
@@ -211,7 +221,8 @@ class Sessions:
         link.up, link.caught_up, link.last = True, False, last
         link.told, link.stowed, link.lacking = Orders(), set(), {}
         link.asked, link.leased, link.missed_since = None, False, None
-        link.up_since = link.news_at = time.monotonic()
+        link.up_since = link.news_at = link.heard_at = time.monotonic()
+        link.pinged_at, link.missed = None, False
 
     def went_down(self, name: str) -> bool:
         """Its session has ended. True if that is trouble to be told: not the first loss of one that was up."""
@@ -221,7 +232,9 @@ class Sessions:
         self._reset(link)
         link.failures = 0 if lasted else link.failures + 1
         link.next_try = now + pause(link.failures)
-        return not was_up or link.failures > 1
+        trouble = not was_up or link.failures > 1
+        link.missed = not trouble
+        return trouble
 
     def is_current(self, came: Came) -> bool:
         """Whether an item is of the present session of its agent, not of one that was dropped."""
@@ -239,6 +252,16 @@ class Sessions:
         if link is not None and link.session is not None:
             link.room.close()
             link.session.close()
+
+    def give_up(self, name: str) -> None:
+        """Let go of a connection that does not answer, without waiting for it; it is tried anew before long."""
+        old = self.links.pop(name)
+        link = self.link(name)
+        link.way, link.failures = old.way, old.failures + 1
+        link.next_try = time.monotonic() + pause(link.failures)
+        old.room.close()
+        if old.session is not None:
+            threading.Thread(target=old.session.close, args=(0.0,), daemon=True).start()
 
     @staticmethod
     def _reset(link: Link) -> None:

@@ -18,6 +18,10 @@ class Nudge(NamedTuple):
     """What the listener puts into the inbox."""
 
 
+class Written(NamedTuple):
+    """The same, of somebody within the process who waits for nothing: agents that are away are not tried for it."""
+
+
 @contextmanager
 def _name(path: str) -> Iterator[str]:
     """A short name for a socket at `path`, while the block lasts."""

@@ -153,6 +153,11 @@ def heard(conn: sqlite3.Connection, now: float, name: str, hello: Mapping[str, A
     return other
 
 
+def seen(conn: sqlite3.Connection, heard: Iterable[tuple[str, float]]) -> None:
+    """Record when connected agents were heard last: names and seconds since 1970."""
+    conn.executemany("UPDATE agents SET last_seen_at = ? WHERE name = ?", [(at, name) for name, at in heard])
+
+
 def in_trouble(
     conn: sqlite3.Connection, now: float, name: str, phase: str, reason: str, message: str
 ) -> None:

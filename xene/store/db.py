@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Iterator
 
 from xene.errors import Storage, XeneError
-from xene.store import files, migrations, schema
+from xene.store import files, migrations, schema, turns
 
 BUSY_SECONDS = 10.0
 
@@ -21,8 +21,10 @@ BUSY_SECONDS = 10.0
 class State:
     """An open state. `path` is absolute; `exists` is False for one that is only read as empty."""
 
-    def __init__(self, path: str, conn: sqlite3.Connection, *, exists: bool) -> None:
-        self.path = path
+    def __init__(
+        self, path: str, conn: sqlite3.Connection, *, exists: bool, patience: float = BUSY_SECONDS
+    ) -> None:
+        self.path, self.patience = path, patience
         self.conn = conn
         self.exists = exists
         with translated(path):
@@ -33,15 +35,35 @@ class State:
         """A write: all of it or nothing, on disk when the block is left. Raises Storage."""
         if not self.exists:
             raise Storage(f"{self.path} was opened for reading and does not exist")
+        turn = turns.of(self.path)
+        if not turn.take(self.patience):
+            raise _locked(self.path, self.patience)
+        try:
+            with translated(self.path, self.patience):
+                self.conn.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self.conn
+                    self.conn.execute("COMMIT")
+                except BaseException:
+                    if self.conn.in_transaction:
+                        self.conn.execute("ROLLBACK")
+                    raise
+        finally:
+            turn.give()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[sqlite3.Connection]:
+        """A part of a transaction that is taken back alone when it raises. Raises Storage."""
         with translated(self.path):
-            self.conn.execute("BEGIN IMMEDIATE")
+            self.conn.execute("SAVEPOINT part")
             try:
                 yield self.conn
-                self.conn.execute("COMMIT")
             except BaseException:
-                if self.conn.in_transaction:
-                    self.conn.execute("ROLLBACK")
+                if self.conn.in_transaction:  # a full disk has taken back the whole of it already
+                    self.conn.execute("ROLLBACK TO part")
+                    self.conn.execute("RELEASE part")
                 raise
+            self.conn.execute("RELEASE part")
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -113,20 +135,20 @@ def raise_epoch(conn: sqlite3.Connection, now: float) -> int:
 
 
 @contextmanager
-def translated(path: str) -> Iterator[None]:
-    """Turn SQLite's errors into Storage errors with a remedy."""
+def translated(path: str, patience: float = BUSY_SECONDS) -> Iterator[None]:
+    """Turn SQLite's errors into Storage errors with a remedy. `patience` is for how long it was waited."""
     try:
         yield
     except sqlite3.Error as error:
-        raise _storage_error(path, error) from error
+        raise _storage_error(path, error, patience) from error
 
 
-def _storage_error(path: str, error: sqlite3.Error) -> XeneError:
+def _storage_error(path: str, error: sqlite3.Error, patience: float) -> XeneError:
     text = str(error)
     if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)):
         return XeneError(f"the state refused a write: {text}")  # ours to mend, not the user's
     if "locked" in text or "busy" in text:
-        return _locked(path)
+        return _locked(path, patience)
     if "full" in text or ("disk I/O" in text and _is_full(path)):
         return Storage(f"the disk that holds {path} is full", hint="free some space; nothing was changed")
     if getattr(error, "sqlite_errorname", "") in _CANNOT_WRITE:
@@ -160,21 +182,22 @@ def _is_full(path: str) -> bool:
     return found.f_bavail * found.f_frsize < _NEEDED
 
 
-def _locked(path: str) -> Storage:
+def _locked(path: str, patience: float) -> Storage:
     pid = files.writer(path)
     who = f"process {pid} ({files.program(pid)})" if pid is not None else "another process"
     return Storage(
-        f"{path} has been held by {who} for more than {BUSY_SECONDS:g} s; nothing was changed",
+        f"{path} has been held by {who} for more than {patience:g} s; nothing was changed",
         hint=f"try again when it has finished: ps -fp {pid}"
         if pid
         else "see who has it open: fuser -v " + path,
     )
 
 
-def open_state(path: str, *, create: bool = True) -> State:
+def open_state(path: str, *, create: bool = True, patience: float = BUSY_SECONDS) -> State:
     """Open the state at `path` for reading and writing. Raises Storage.
 
-    With `create` a missing one is made, with its directory; without, it reads as empty.
+    With `create` a missing one is made, with its directory; without, it reads as empty. A write waits `patience`
+    seconds for one that is under way.
     """
     path = os.path.abspath(path)
     files.refuse_foreign(path)
@@ -186,11 +209,11 @@ def open_state(path: str, *, create: bool = True) -> State:
     else:
         files.refuse_network(path)
     files.make_private_file(path)
-    conn = _connect(path)
+    conn = _connect(path, patience)
     try:
-        with translated(path):
+        with translated(path, patience):
             _prepare(conn, path)
-        return State(path, conn, exists=True)
+        return State(path, conn, exists=True, patience=patience)
     except BaseException:
         conn.close()
         raise
@@ -241,9 +264,9 @@ def _empty(path: str) -> State:
     return State(path, conn, exists=False)
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    with translated(path):
-        conn = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=256)
+def _connect(path: str, patience: float) -> sqlite3.Connection:
+    with translated(path, patience):
+        conn = sqlite3.connect(path, timeout=patience, isolation_level=None, cached_statements=256)
         conn.execute("PRAGMA foreign_keys = ON")
         conn.execute("PRAGMA synchronous = FULL")
         return conn

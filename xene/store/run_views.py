@@ -53,10 +53,15 @@ def runs(
 def run(state: State, run_id: str) -> Json:
     """One run by its whole id. Raises NotFound."""
     with state.snapshot() as conn:
-        rows = conn.execute(f"{_RUNS} WHERE id = ?", (run_id,)).fetchall()
-        if not rows:
-            raise NotFound(f"there is no run {run_id}", hint="xene get runs")
-        return _with_tasks(conn, rows)[0]
+        return run_now(conn, run_id)
+
+
+def run_now(conn: sqlite3.Connection, run_id: str) -> Json:
+    """The same inside a transaction, for what is decided and written there."""
+    rows = conn.execute(f"{_RUNS} WHERE id = ?", (run_id,)).fetchall()
+    if not rows:
+        raise NotFound(f"there is no run {run_id}", hint="xene get runs")
+    return _with_tasks(conn, rows)[0]
 
 
 def _with_tasks(conn: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> list[Json]:

@@ -168,6 +168,16 @@ CREATE TABLE events (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
   reason TEXT NOT NULL, message TEXT);
 CREATE INDEX events_about ON events (kind, name);
+
+CREATE TABLE tokens (
+  name TEXT PRIMARY KEY, ident TEXT NOT NULL UNIQUE, digest TEXT NOT NULL,
+  role TEXT NOT NULL, scope TEXT, created_at REAL NOT NULL, expires_at REAL, last_used_at REAL) WITHOUT ROWID;
+
+CREATE TABLE deliveries (
+  route TEXT NOT NULL, token TEXT NOT NULL, key TEXT NOT NULL,
+  body TEXT NOT NULL, answer TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (route, token, key)) WITHOUT ROWID;
+CREATE INDEX deliveries_at ON deliveries (at);
 """
 
 # Whoever changes what a charge is made from makes its pipeline lose its tag, in the same statement: the next pass
@@ -276,6 +286,10 @@ SELECT workflow, pipeline, trigger, {_time("at")}, outcome, reason, message, run
 
 CREATE VIEW xene_events AS
 SELECT id, {_time("at")}, kind, name, reason, message FROM events;
+
+CREATE VIEW xene_tokens AS
+SELECT name, role, scope AS "for", {_time("created_at")}, {_time("expires_at")}, {_time("last_used_at")}
+FROM tokens;
 """
 
 SQL = TABLES + STALE + VIEWS

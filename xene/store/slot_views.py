@@ -47,6 +47,9 @@ def slots(
         rows: Iterable[Any]
         if workflow is None:
             index = "slots_at" if outcome is None else "slots_outcome"
+            for column, name in (("pipeline", pipeline), ("trigger", trigger)):
+                if name is not None:
+                    terms, values = f"{terms} AND {column} = ?", [*values, name]
             rows = conn.execute(f"{_SLOTS} INDEXED BY {index} WHERE {terms} ORDER BY at DESC", values)
         else:
             known = _triggers(conn, workflow, pipeline, trigger)

@@ -18,8 +18,9 @@ from xene.store.agents import cpus_of
 from xene.store.db import State
 from xene.store.resolve import resolve_pipeline, resolve_run
 from xene.store.rows import Json, Labels, Where, anything, bounded, by_workflow, instant
-from xene.store.run_views import run, runs
+from xene.store.run_views import run, run_now, runs
 from xene.store.slot_views import next_fires, resolve_slots, slots, triggers
+from xene.store.tokens import tokens
 
 __all__ = [
     "agents",
@@ -29,10 +30,12 @@ __all__ = [
     "resolve_run",
     "resolve_slots",
     "run",
+    "run_now",
     "runs",
     "secrets",
     "slots",
     "templates",
+    "tokens",
     "triggers",
     "workflows",
 ]

@@ -23,6 +23,7 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | stow         | id, run, sha256, size, offset, + blob        a piece of an artifact that `run` will need     |
 | sweep        | id, dry, agents [those of the state], forget [ended runs]: free what nobody needs; for      |
 |              | readers too                                                                                |
+| ping         |                                                        to be answered at once              |
 | stop         |                                                        end the daemon; steps go on         |
 
 | agent says   | fields                                                                                     |
@@ -37,6 +38,7 @@ Every message of control carries `epoch`; an agent refuses a lower one than it h
 | swept        | id, bytes, what [{what, count, bytes}], ended [runs that ended a day ago and are still here] |
 | lease        | boot, up: its CLOCK_BOOTTIME now, at: its wall clock; it asks to go on with what may be    |
 |              | replaced. Right after its hello, and every third of its shortest lease                      |
+| pong         |                                                            the answer to a ping            |
 | refused      | code (StaleEpoch, ...), message                                                            |
 | failed       | id, message                                            a request that cannot be answered   |
 """
@@ -186,6 +188,10 @@ def sweep(epoch: int, request: int, dry: bool, agents: List[str], forget: List[s
     }
 
 
+def ping(epoch: int) -> Message:
+    return {"type": "ping", "epoch": epoch}
+
+
 def stop(epoch: int) -> Message:
     return {"type": "stop", "epoch": epoch}
 
@@ -243,6 +249,10 @@ def swept(request: int, size: int, what: List[Dict[str, Any]], ended: List[str])
 
 def lease(boot: str, up: float, at: float) -> Message:
     return {"type": "lease", "boot": boot, "up": up, "at": at}
+
+
+def pong() -> Message:
+    return {"type": "pong"}
 
 
 def refused(code: str, message: str) -> Message:
