@@ -64,6 +64,7 @@ ELSEWHERE = {
     "xene schedule": "tests/test_schedule_guide.py",
     "xene backfill": "tests/test_schedule_guide.py",
     "xene timeline": "tests/commands/test_graph.py",
+    "xene status": "tests/commands/test_status.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
 RUN_HERE = {
