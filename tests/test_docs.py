@@ -70,6 +70,7 @@ ELSEWHERE = {
     "xene controller install": "tests/commands/test_controller.py",
     "xene controller": "tests/test_controller.py",
     "xene apply ops --watch": "tests/test_controller.py",
+    "xene status": "tests/commands/test_status.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
 RUN_HERE = {
