@@ -59,15 +59,15 @@ class Fleet:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
-        """A command that goes on."""
+    def start(self, *words: str, into: Any = subprocess.PIPE, **more: Any) -> subprocess.Popen[str]:
+        """A command that goes on; what it says goes `into` a file, or into pipes."""
         return subprocess.Popen(
             [*self.within, sys.executable, "-m", "xene", *words],
             env={**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env},
             cwd=self.root,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=into,
+            stderr=into,
             text=True,
             **more,
         )
