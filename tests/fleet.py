@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import preloaded
 from tests.hosts import Hosts, agent_homes, sshd_hosts
 
 DEADLINE = 60.0
@@ -61,16 +62,20 @@ class Fleet:
 
     def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         """A command that goes on."""
-        return subprocess.Popen(
-            [*self.within, sys.executable, "-m", "xene", *words],
-            env={**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env},
-            cwd=self.root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **more,
-        )
+        pipes = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "stdin": subprocess.DEVNULL,
+            "text": True,
+        }
+        if self.within:
+            command = [*self.within, sys.executable, "-m", "xene", *words]
+            return subprocess.Popen(command, env=self.environment, cwd=self.root, **pipes, **more)
+        return preloaded.start("xene", words, self.environment, cwd=self.root, **pipes, **more)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env}
 
     def xene(self, *words: str, code: int | None = 0) -> Done:
         """One command to its end; `code` is what it must exit with (None: anything)."""
@@ -82,14 +87,9 @@ class Fleet:
 
     def dying(self, *words: str) -> int:
         """A command through `tests.dying`: `POINT -- WORDS`, or `--list FILE -- WORDS`. How it ended."""
-        return subprocess.run(
-            [*self.within, sys.executable, "-m", "tests.dying", *words],
-            env={**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env},
-            cwd=Path(__file__).parent.parent,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=DEADLINE,
-        ).returncode
+        assert not self.within, "in a network namespace nothing has to die at a point"
+        done = preloaded.run("tests.dying", words, self.environment, cwd=self.root, timeout=DEADLINE)
+        return done.returncode
 
     def points(self, *words: str) -> list[str]:
         """Every point at which this command writes or sends, while it is carried out."""
