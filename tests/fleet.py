@@ -19,6 +19,7 @@ from typing import Any
 
 from tests import preloaded
 from tests.hosts import Hosts, agent_homes, sshd_hosts
+from xene.control import lock
 
 DEADLINE = 60.0
 
@@ -70,8 +71,8 @@ class Fleet:
         }
         if self.within:
             command = [*self.within, sys.executable, "-m", "xene", *words]
-            return subprocess.Popen(command, env=self.environment, cwd=self.root, **pipes, **more)
-        return preloaded.start("xene", words, self.environment, cwd=self.root, **pipes, **more)
+            return subprocess.Popen(command, env=self.environment, cwd=self.root, **{**pipes, **more})
+        return preloaded.start("xene", words, self.environment, cwd=self.root, **{**pipes, **more})
 
     @property
     def environment(self) -> dict[str, str]:
@@ -125,7 +126,11 @@ def local_agents(root: Path, count: int) -> str:
 
 @contextlib.contextmanager
 def fleet(root: Path, kind: str, count: int = 3, **options: Any) -> Iterator[Fleet]:
-    """A fleet whose repository holds its agents and nothing else yet; `options` are those of `sshd_hosts`."""
+    """A fleet whose repository holds its agents and nothing else yet; `options` are those of `sshd_hosts`.
+
+    `kind` is `local` or `ssh`; with `+controller` behind it, a `xene controller` is at work all the time.
+    """
+    kind, _, controller = kind.partition("+")
     with contextlib.ExitStack() as stack:
         stack.enter_context(agent_homes(root))
         manifests, hosts = local_agents(root, count), None
@@ -139,4 +144,25 @@ def fleet(root: Path, kind: str, count: int = 3, **options: Any) -> Iterator[Fle
         made.repository.mkdir()
         made.write("xene.yaml", "name: tests\n")
         made.write("agents.yaml", manifests)
+        if controller:
+            stack.enter_context(at_work(made))
         yield made
+
+
+@contextlib.contextmanager
+def at_work(made: Fleet) -> Iterator[subprocess.Popen[str]]:
+    """A controller from when it has the lock; it must be there to the end, and then end when it is asked to."""
+    with open(made.root / "controller.log", "w") as log:
+        child = made.start("controller", stdout=subprocess.DEVNULL, stderr=log)
+    state = str(made.home / "state.db")
+    try:
+        until(
+            lambda: child.poll() is not None or lock.holder(state) == child.pid, "the controller is at work"
+        )
+        yield child
+    finally:
+        ended = child.poll()
+        child.terminate()
+        code = child.wait(DEADLINE)
+    said = (made.root / "controller.log").read_text()
+    assert ended is None and code == 0, f"the controller ended: {ended}, {code}\n{said}"

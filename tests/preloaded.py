@@ -75,7 +75,7 @@ class Forked(subprocess.Popen[Any]):
         into, far_in, near_out, out, near_err, err = more[9:15]  # -1 at our end where there is no pipe
         ours, theirs = socket.socketpair()
         with theirs:
-            _preloaded().ask([into, out, err, theirs.fileno()], args[2], args[3:], env, str(cwd))
+            _preloaded().ask([into, out, err, theirs.fileno()], args[2], args[3:], env, str(cwd), _umask())
         pipes = {near for near, far in ((into, far_in), (out, near_out), (err, near_err)) if far != -1}
         for fd in {*pipes, getattr(self, "_devnull", None)} - {None}:
             os.close(fd)
@@ -100,6 +100,14 @@ class Forked(subprocess.Popen[Any]):
                     if pid:
                         self._handle_exitstatus(status)
         return self.returncode
+
+
+def _umask() -> int:
+    """Ours, without setting it, since other threads may be making files."""
+    (line,) = [
+        each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("Umask:")
+    ]
+    return int(line.split()[1], 8)
 
 
 class Preloaded:
@@ -205,7 +213,8 @@ def _tell_end(handle: int, pid: int, told: socket.socket) -> None:
 
 def become(request: list[Any], fds: list[int]) -> None:
     """Take on what makes this process the command that was asked for."""
-    module, words, env, cwd = request
+    module, words, env, cwd, umask = request
+    os.umask(umask)
     for number, fd in enumerate(fds[:3]):
         os.dup2(fd, number)
     for fd in fds:
