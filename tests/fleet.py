@@ -61,18 +61,13 @@ class Fleet:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
-        """A command that goes on."""
-        pipes = {
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-            "stdin": subprocess.DEVNULL,
-            "text": True,
-        }
+    def start(self, *words: str, into: Any = subprocess.PIPE, **more: Any) -> subprocess.Popen[str]:
+        """A command that goes on; what it says goes `into` a file, or into pipes."""
+        more.update(cwd=self.root, stdin=subprocess.DEVNULL, stdout=into, stderr=into, text=True)
         if self.within:
             command = [*self.within, sys.executable, "-m", "xene", *words]
-            return subprocess.Popen(command, env=self.environment, cwd=self.root, **{**pipes, **more})
-        return preloaded.start("xene", words, self.environment, cwd=self.root, **{**pipes, **more})
+            return subprocess.Popen(command, env=self.environment, **more)
+        return preloaded.start("xene", words, self.environment, **more)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -153,7 +148,7 @@ def fleet(root: Path, kind: str, count: int = 3, **options: Any) -> Iterator[Fle
 def at_work(made: Fleet) -> Iterator[subprocess.Popen[str]]:
     """A controller from when it has the lock; it must be there to the end, and then end when it is asked to."""
     with open(made.root / "controller.log", "w") as log:
-        child = made.start("controller", stdout=subprocess.DEVNULL, stderr=log)
+        child = made.start("controller", into=log)
     state = str(made.home / "state.db")
     try:
         until(
