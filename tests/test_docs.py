@@ -135,12 +135,12 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     root = tmp_path_factory.mktemp("stranger")
     (root / "user").mkdir()
     with agent_homes(root):
-        yield Terminal(root / "home", root, {"HOME": str(root / "user")})
+        yield Terminal(root / "home", root, {"HOME": str(root / "user")}, anew=True)
 
 
 def test_the_five_minutes(stranger: Terminal) -> None:
     stranger("init", "ops", code=0)
-    inside = Terminal(stranger.home, stranger.cwd / "ops", stranger.more)
+    inside = Terminal(stranger.home, stranger.cwd / "ops", stranger.more, anew=True)
     assert "no problems" in inside("validate", ".", code=0).err
     assert "hello/greet -> local" in inside("apply", ".", code=0).out
     followed = inside("run", "hello", "--follow", code=0)
@@ -161,7 +161,7 @@ def test_the_first_ssh_host(tmp_path: Path) -> None:
         (tmp_path / "user").mkdir()
         home = Terminal(tmp_path / "home", tmp_path, {"HOME": str(tmp_path / "user")})
         home("init", "ops", code=0)
-        xene = Terminal(tmp_path / "home", tmp_path / "ops", home.more)
+        xene = Terminal(tmp_path / "home", tmp_path / "ops", home.more, anew=True)
         xene("apply", ".", code=0)
         host = hosts[0]
         reach = f"host: {host.address}, port: {host.port}, user: {host.user}, identityFile: {host.identity}"

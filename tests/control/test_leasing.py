@@ -331,7 +331,10 @@ def test_a_take_over_does_not_trust_what_the_copy_knows(host: Host) -> None:
     assert row.at is not None and row.at >= now.wall and row.silent is not None and row.silent >= now.up
 
 
-def test_a_pass_waits_until_leases_are_asked_for_but_not_for_ever(host: Host) -> None:
+def test_a_pass_waits_until_leases_are_asked_for_but_not_for_ever(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "ASKING", 0.5)
     start(host, "a")
     a = host.fleet["a"]
     a.grants.clear()
