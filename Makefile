@@ -1,6 +1,7 @@
 # Everything a fresh machine needs is set up by the targets themselves.
 #   make demo    apply the examples on the embedded local agent, run one, show states and a log
-#   make test    the whole test suite          make lint    ruff, mypy --strict, import-linter
+#   make test    the whole test suite (four workers, whatever the cores: half of a test is waiting)
+#   make lint    ruff, mypy --strict, import-linter
 #   make soak    the long fault tests, an hour at the most
 #   make bench   figures beside peers          make docs    the generated references and pictures
 
@@ -29,7 +30,7 @@ test: $(VENV)/.dev
 	@sh scripts/install-sshd.sh
 	@sh scripts/install-podman.sh
 	@sh scripts/install-cron.sh
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.dev
 	@sh scripts/install-sshd.sh

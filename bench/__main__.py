@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import controller, local, manifests, placement, slots, ssh, triggers
+from bench import controller, local, manifests, placement, slots, ssh, triggers, webhooks
 from bench.timing import machine
 
 REPORTS = {
@@ -13,6 +13,7 @@ REPORTS = {
     "slots": slots.report,
     "ssh": ssh.report,
     "triggers": triggers.report,
+    "webhooks": webhooks.report,
 }
 
 if __name__ == "__main__":

@@ -24,3 +24,9 @@ def _a_crontab_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     os.environ["PATH"] = f"{programs}:{REAL_PATH}"
     yield
     os.environ["PATH"] = REAL_PATH
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a slow test first: at the end one worker would be waiting for the other."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

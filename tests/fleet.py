@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import preloaded
 from tests.hosts import Hosts, agent_homes, sshd_hosts
+from xene.control import lock
 
 DEADLINE = 60.0
 
@@ -61,16 +63,15 @@ class Fleet:
 
     def start(self, *words: str, into: Any = subprocess.PIPE, **more: Any) -> subprocess.Popen[str]:
         """A command that goes on; what it says goes `into` a file, or into pipes."""
-        return subprocess.Popen(
-            [*self.within, sys.executable, "-m", "xene", *words],
-            env={**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env},
-            cwd=self.root,
-            stdin=subprocess.DEVNULL,
-            stdout=into,
-            stderr=into,
-            text=True,
-            **more,
-        )
+        more.update(cwd=self.root, stdin=subprocess.DEVNULL, stdout=into, stderr=into, text=True)
+        if self.within:
+            command = [*self.within, sys.executable, "-m", "xene", *words]
+            return subprocess.Popen(command, env=self.environment, **more)
+        return preloaded.start("xene", words, self.environment, **more)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env}
 
     def xene(self, *words: str, code: int | None = 0) -> Done:
         """One command to its end; `code` is what it must exit with (None: anything)."""
@@ -82,14 +83,9 @@ class Fleet:
 
     def dying(self, *words: str) -> int:
         """A command through `tests.dying`: `POINT -- WORDS`, or `--list FILE -- WORDS`. How it ended."""
-        return subprocess.run(
-            [*self.within, sys.executable, "-m", "tests.dying", *words],
-            env={**os.environ, "XENE_HOME": str(self.home), "NO_COLOR": "1", **self.env},
-            cwd=Path(__file__).parent.parent,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=DEADLINE,
-        ).returncode
+        assert not self.within, "in a network namespace nothing has to die at a point"
+        done = preloaded.run("tests.dying", words, self.environment, cwd=self.root, timeout=DEADLINE)
+        return done.returncode
 
     def points(self, *words: str) -> list[str]:
         """Every point at which this command writes or sends, while it is carried out."""
@@ -125,7 +121,11 @@ def local_agents(root: Path, count: int) -> str:
 
 @contextlib.contextmanager
 def fleet(root: Path, kind: str, count: int = 3, **options: Any) -> Iterator[Fleet]:
-    """A fleet whose repository holds its agents and nothing else yet; `options` are those of `sshd_hosts`."""
+    """A fleet whose repository holds its agents and nothing else yet; `options` are those of `sshd_hosts`.
+
+    `kind` is `local` or `ssh`; with `+controller` behind it, a `xene controller` is at work all the time.
+    """
+    kind, _, controller = kind.partition("+")
     with contextlib.ExitStack() as stack:
         stack.enter_context(agent_homes(root))
         manifests, hosts = local_agents(root, count), None
@@ -139,4 +139,25 @@ def fleet(root: Path, kind: str, count: int = 3, **options: Any) -> Iterator[Fle
         made.repository.mkdir()
         made.write("xene.yaml", "name: tests\n")
         made.write("agents.yaml", manifests)
+        if controller:
+            stack.enter_context(at_work(made))
         yield made
+
+
+@contextlib.contextmanager
+def at_work(made: Fleet) -> Iterator[subprocess.Popen[str]]:
+    """A controller from when it has the lock; it must be there to the end, and then end when it is asked to."""
+    with open(made.root / "controller.log", "w") as log:
+        child = made.start("controller", into=log)
+    state = str(made.home / "state.db")
+    try:
+        until(
+            lambda: child.poll() is not None or lock.holder(state) == child.pid, "the controller is at work"
+        )
+        yield child
+    finally:
+        ended = child.poll()
+        child.terminate()
+        code = child.wait(DEADLINE)
+    said = (made.root / "controller.log").read_text()
+    assert ended is None and code == 0, f"the controller ended: {ended}, {code}\n{said}"

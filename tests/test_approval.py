@@ -65,7 +65,7 @@ spec:
 """
 
 
-@pytest.fixture(scope="module", params=["local", "ssh"])
+@pytest.fixture(scope="module", params=["local", "ssh", "ssh+controller"])
 def applied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One agent that runs one run at a time."""
     with fleet(tmp_path_factory.mktemp(request.param), request.param, count=1) as made:

@@ -21,7 +21,7 @@ from xene.commands.table import table
 
 @pytest.fixture
 def xene(tmp_path: Path) -> Terminal:
-    return Terminal(home=tmp_path / "home", cwd=tmp_path)
+    return Terminal(home=tmp_path / "home", cwd=tmp_path, anew=True)
 
 
 @pytest.fixture(autouse=True)

@@ -70,6 +70,7 @@ ELSEWHERE = {
     "xene controller install": "tests/commands/test_controller.py",
     "xene controller": "tests/test_controller.py",
     "xene apply ops --watch": "tests/test_controller.py",
+    "xene status": "tests/commands/test_status.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
 RUN_HERE = {
@@ -134,12 +135,12 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     root = tmp_path_factory.mktemp("stranger")
     (root / "user").mkdir()
     with agent_homes(root):
-        yield Terminal(root / "home", root, {"HOME": str(root / "user")})
+        yield Terminal(root / "home", root, {"HOME": str(root / "user")}, anew=True)
 
 
 def test_the_five_minutes(stranger: Terminal) -> None:
     stranger("init", "ops", code=0)
-    inside = Terminal(stranger.home, stranger.cwd / "ops", stranger.more)
+    inside = Terminal(stranger.home, stranger.cwd / "ops", stranger.more, anew=True)
     assert "no problems" in inside("validate", ".", code=0).err
     assert "hello/greet -> local" in inside("apply", ".", code=0).out
     followed = inside("run", "hello", "--follow", code=0)
@@ -160,7 +161,7 @@ def test_the_first_ssh_host(tmp_path: Path) -> None:
         (tmp_path / "user").mkdir()
         home = Terminal(tmp_path / "home", tmp_path, {"HOME": str(tmp_path / "user")})
         home("init", "ops", code=0)
-        xene = Terminal(tmp_path / "home", tmp_path / "ops", home.more)
+        xene = Terminal(tmp_path / "home", tmp_path / "ops", home.more, anew=True)
         xene("apply", ".", code=0)
         host = hosts[0]
         reach = f"host: {host.address}, port: {host.port}, user: {host.user}, identityFile: {host.identity}"

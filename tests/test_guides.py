@@ -36,7 +36,7 @@ def host() -> Iterator[Terminal]:
         (root / "cwd" / f"{page}.yaml").write_text(manifest(page))
     try:
         with agent_homes(root):
-            yield Terminal(home=root / "home", cwd=root / "cwd")
+            yield Terminal(home=root / "home", cwd=root / "cwd", anew=True)
     finally:
         shutil.rmtree(root)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.fleet import fleet, until
 from tests.test_approval import FLOW, asking
 from tests.test_fires import of_fire
@@ -44,6 +46,7 @@ def test_every_point_at_which_control_may_die_between_two_pipelines(tmp_path: Pa
         assert len(runs) == 2 * len({run["fire"] for run in runs})
 
 
+@pytest.mark.slow
 def test_control_may_die_wherever_it_carries_an_answer_or_a_retry(tmp_path: Path) -> None:
     with fleet(tmp_path, "local", count=1) as made:
         made.write("ask.yaml", FLOW.replace("TIMEOUT", "1h"))

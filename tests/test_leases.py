@@ -179,6 +179,7 @@ def kill_runs(made: Fleet) -> None:
             made.xene("kill", run["id"], code=None)
 
 
+@pytest.mark.slow
 def test_the_wire_is_cut_and_both_sides_go_on(scene: Scene) -> None:
     first = scene.begin()
     scene.rest()
@@ -242,6 +243,7 @@ def test_renewals_that_are_under_way_for_half_a_minute(scene: Scene) -> None:
     scene.check_ledger()
 
 
+@pytest.mark.slow
 def test_a_host_that_stands_still_for_a_minute(scene: Scene) -> None:
     """A virtual machine that is paused: everything on it stops, and goes on as if nothing had been."""
     first = scene.begin()

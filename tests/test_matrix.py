@@ -106,7 +106,7 @@ spec:
 """
 
 
-@pytest.fixture(scope="module", params=["local", "ssh"])
+@pytest.fixture(scope="module", params=["local", "ssh", "local+controller"])
 def applied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with fleet(tmp_path_factory.mktemp(request.param), request.param, count=2) as made:
         made.write("matrices.yaml", FLOW)

@@ -41,7 +41,7 @@ spec:
 """
 
 
-@pytest.fixture(scope="module", params=["local", "ssh"])
+@pytest.fixture(scope="module", params=["local", "ssh", "local+controller", "ssh+controller"])
 def applied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Three agents and the workflow above, applied."""
     with fleet(tmp_path_factory.mktemp(request.param), request.param) as made:
@@ -141,7 +141,7 @@ def test_a_changed_workflow_keeps_the_revision_of_its_runs(applied: Fleet) -> No
     assert applied.get("pipeline", "flow/good")["revision"] == old
 
 
-@pytest.mark.parametrize("kind", ["local", "ssh"])
+@pytest.mark.parametrize("kind", ["local", "ssh", "local+controller", "ssh+controller"])
 def test_prune_removes_what_went_and_keeps_its_history(kind: str, tmp_path: Path) -> None:
     with fleet(tmp_path, kind, count=1) as made:
         made.write("flow.yaml", FLOW)

@@ -190,6 +190,23 @@ def test_what_waits_for_a_lease_when_the_pipeline_is_taken_away_ends(probe: Prob
     assert (end["phase"], end["reason"]) == (phases.ERROR, phases.LEASE_ENDED)
 
 
+def test_what_it_was_never_leased_is_not_accounted_for_when_it_is_taken_away(armed: str) -> None:
+    """Others may have had it all the while; and when it comes back, with a lease, it is this agent's to say."""
+    with probing(armed) as probe:
+        made = leased(600, since=shown(armed), pipeline=one_step("true"))
+        hold(probe, made)
+        forward(armed, 60)
+        slot = last_minute(armed)
+        assign(probe)
+        probe.wait(lambda: any(event["type"] == "assigned" and event["gone"] for event in probe.events))
+        assert not settled(probe) and not fired(probe)
+        probe.others.clear()
+        hold(probe, made)
+        answer(probe)
+        (accepted,) = probe.wait(lambda: fired(probe))
+        assert accepted["fired"]["slot"] == slot
+
+
 def test_a_pipeline_that_needs_no_lease_any_more_goes_on(probe: Probe) -> None:
     made = leased(600, since=time.time(), pipeline=one_step("true"))
     hold(probe, made)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
 
+from tests import preloaded
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME")
 
@@ -34,11 +36,12 @@ class Ended:
 
 @dataclass(frozen=True)
 class Terminal:
-    """Calls `xene` with a home of its own."""
+    """Calls `xene` with a home of its own. `anew`: each is started from nothing, as a shell does it."""
 
     home: Path
     cwd: Path
     more: Mapping[str, str] = field(default_factory=dict)
+    anew: bool = False
 
     def environment(self, **more: str) -> dict[str, str]:
         env = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
@@ -49,16 +52,14 @@ class Terminal:
 
     def __call__(self, *words: str, code: int | None = None, stdin: str = "", **env: str) -> Ended:
         """Run `xene WORDS`; with `code`, insist on that exit."""
-        done = subprocess.run(
-            self.command(*words),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            cwd=self.cwd,
-            env=self.environment(**env),
-            timeout=90,
-            check=False,
-        )
+        environ = self.environment(**env)
+        if self.anew:
+            done = subprocess.run(
+                self.command(*words), input=stdin, capture_output=True, text=True, cwd=self.cwd, env=environ,
+                timeout=90, check=False,
+            )  # fmt: skip
+        else:
+            done = preloaded.run("xene", words, environ, timeout=90, stdin=stdin, cwd=self.cwd)
         ended = Ended(done.returncode, done.stdout, done.stderr)
         if code is not None:
             assert ended.code == code, f"{words}: exit {ended.code}\n{ended.out}\n{ended.err}"

@@ -288,6 +288,21 @@ def test_one_that_was_never_granted_anything_is_lost_after_as_long_a_silence(
         assert fenced == (0.0,)  # it cannot have fired anything
 
 
+def test_a_silence_of_long_ago_does_not_cost_what_an_agent_has_just_got(host: Host, clock: Ticking) -> None:
+    """It had nothing that wants a lease, so that it asked for none; and it is there, since it can be told."""
+    start(host, "a", "b")
+    with host.state() as state:
+        state.conn.execute("DELETE FROM leases")
+        leases.put(state.conn, [leases.Row("b", "b1", None, None, 100.0)])
+    with at_work(host, clock) as tower:
+        tower.lose("a")
+        clock.up += LOST_AFTER
+        tower.until(lambda: list(host.fleet["b"].has) == ["shop/build"], "b has it")
+        tower.settle()
+        assert tower.held("b") == {"shop/build": False}
+        assert host.pipelines()["shop/build"]["agent"] == "b"
+
+
 def test_an_agent_that_is_removed_as_lost(host: Host, clock: Ticking) -> None:
     start(host, "a", "b")
     with at_work(host, clock) as tower:
@@ -316,7 +331,10 @@ def test_a_take_over_does_not_trust_what_the_copy_knows(host: Host) -> None:
     assert row.at is not None and row.at >= now.wall and row.silent is not None and row.silent >= now.up
 
 
-def test_a_pass_waits_until_leases_are_asked_for_but_not_for_ever(host: Host) -> None:
+def test_a_pass_waits_until_leases_are_asked_for_but_not_for_ever(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "ASKING", 0.5)
     start(host, "a")
     a = host.fleet["a"]
     a.grants.clear()

@@ -88,9 +88,17 @@ def test_a_zone_around_its_leaps_at_length(name: str, year: int) -> None:
     assert around_leaps(name, utc(year, 1, 1), utc(year + 1, 1, 1), 50)
 
 
-@pytest.mark.parametrize("name", ["Europe/Berlin", "Asia/Kathmandu", "Pacific/Chatham", "UTC"])
-def test_whole_weeks(name: str) -> None:
-    for month in (1, 2, 3, 4, 10, 12):
+@pytest.mark.parametrize(
+    ("name", "months"),
+    [
+        ("Europe/Berlin", (1, 2, 3, 4, 10, 12)),
+        ("Pacific/Chatham", (2, 4, 12)),
+        ("Asia/Kathmandu", (2, 12)),  # no leaps: an odd offset, and the ends of a month and of the year
+        ("UTC", (2,)),
+    ],
+)
+def test_whole_weeks(name: str, months: tuple[int, ...]) -> None:
+    for month in months:
         begin = utc(2026, month, 24)
         agree(name, zone_of(name), minutes(ZoneInfo(name), begin, begin + 9 * DAY))
     agree(name, zone_of(name), minutes(ZoneInfo(name), begin, begin + DAY), (EVERY_MINUTE,))

@@ -217,7 +217,7 @@ def expected(
     return told
 
 
-Life.TestCase.settings = settings(max_examples=250, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
 TestLife: Any = Life.TestCase
 
 

@@ -178,13 +178,14 @@ class Agent:
                 self.end(name, phases.SUCCESS, None)
 
     def end(self, name: str, phase: str, reason: str | None) -> None:
+        self._ends.pop(name, None)
         self.record(ev.run_ended(self.clock().at, name, phase, reason))
 
     def wakes_in(self) -> float:
         """Seconds until it has something to do."""
         now = self.clock()
         at, up = self.duties.triggers.next_at(), self.duties._leases.next_at()
-        waits = [end - now.up for name, end in self._ends.items() if name in self.ledger.active]
+        waits = [self._ends[name] - now.up for name in self.ledger.active if name in self._ends]
         waits += [at - now.at] if at is not None else []
         waits += [up - now.up] if up is not None else []
         return max(0.0, min(waits, default=1e9)) + 0.001

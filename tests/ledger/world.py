@@ -34,6 +34,7 @@ from xene.transport.session import Down, Got, Up
 START = 1_790_000_000.0
 TIME = SimpleNamespace(now=START)  # there is one world at a time
 LOOK = 20.0  # seconds between two turns of a control that is at work
+SETTLING = 120.0  # the same at the end, when whoever looked seldom has to hear all there is
 
 
 class Archive(_Nothing):
@@ -318,6 +319,7 @@ class World:
             self.start_control()
         for name in self.agents:
             self.cordon(name, False)
+        self.looks = min(self.looks, SETTLING)
         self.pass_time(1800)
 
     def check(self) -> int:

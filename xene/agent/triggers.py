@@ -295,8 +295,11 @@ class Triggers:
     def close(self, key: str, charge: Optional[Mapping[str, Any]], now: Clock) -> None:
         """Account for what is pending under the charge that is in force, before `charge` takes its place.
 
-        Up to the new `since`, or to now where the trigger goes. None of it fires any more.
+        Up to the new `since`, or to now where the trigger goes. None of it fires any more. Where the pipeline goes,
+        and has not the lease that it wants, others account for it: they may have had it all the while.
         """
+        if charge is None and not self._may(key):
+            return
         duties = {} if charge is None else charge["duties"]
         for trigger in self._by_key.get(key, ()):
             duty = duties.get(trigger.name)

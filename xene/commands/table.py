@@ -35,6 +35,7 @@ def table() -> Table:
         "rerun": Verb(run, "Start a new run with the inputs of an earlier one", "rerun", acted),
         "approve": Verb(run, "Let a task start that waits for approval", "approve", acted),
         "reject": Verb(run, "Refuse a task that waits for approval", "reject", acted),
+        "status": Verb(see, "Everything at a glance: pipelines, agents, what waits", "status", FORMS[:4]),
         "get": Verb(see, "List objects, or show one", "get", FORMS),
         "describe": Verb(see, "One object in full, its events, its last runs", "describe", plain),
         "why": Verb(see, "Why an object is in its state", "why", plain),

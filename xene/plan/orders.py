@@ -106,7 +106,10 @@ class Orders:
         return any(getattr(self, each.name) not in (None, ()) for each in fields(self))
 
     def plus(self, more: Orders) -> Orders:
-        """What was said after `more` was said too."""
+        """What was said after `more` was said too.
+
+        An agent forgets the charge of what it lets go of: it is entrusted anew when the pipeline comes back.
+        """
         return Orders(
             more.assign or self.assign,
             self.starts + more.starts,
@@ -118,7 +121,7 @@ class Orders:
             self.release_workspaces + more.release_workspaces,
             self.collect + more.collect,
             self.stow + more.stow,
-            self.entrusts + more.entrusts,
+            _in_force(self.entrusts + more.entrusts, more.assign),
         )
 
     def minus(self, told: Orders) -> Orders:
@@ -136,6 +139,13 @@ class Orders:
             _without(self.stow, told.stow),
             _without(self.entrusts, told.entrusts),
         )
+
+
+def _in_force(entrusts: tuple[Entrust, ...], assign: Assignment | None) -> tuple[Entrust, ...]:
+    """Without the charges that an assignment has put an end to."""
+    if assign is None:
+        return entrusts
+    return tuple(each for each in entrusts if assign.all.get(each.key) == each.tag)
 
 
 def _without(items: tuple[_T, ...], known: tuple[_T, ...]) -> tuple[_T, ...]:

@@ -67,8 +67,9 @@ def sent(conn: sqlite3.Connection, agent: str, told: Mapping[str, tuple[str, flo
 
     lostAfter is None for one that may be fired without a lease. Until the agent confirms the tag, it may have
     either this or what it had before: the longer bound holds, and none where one of them has no lease.
+    What was known of its silence is from before: it can be told, so it is there, and is to ask for a lease.
     """
-    conn.executemany(
+    updated = conn.executemany(
         # `sent` is '' where it is not known what the agent has: only what it confirms then counts.
         "UPDATE holdings SET sent = :tag,"
         " bound = CASE WHEN sent IS NULL AND observed_revision IS NULL THEN :bound ELSE max(bound, :bound) END,"
@@ -77,6 +78,8 @@ def sent(conn: sqlite3.Connection, agent: str, told: Mapping[str, tuple[str, flo
         " WHERE workflow = :workflow AND pipeline = :pipeline AND agent = :agent AND sent IS NOT :tag",
         [{"tag": tag, "bound": bound, "agent": agent, **_named(key)} for key, (tag, bound) in told.items()],
     )
+    if updated.rowcount:
+        conn.execute("UPDATE leases SET silent = NULL WHERE agent = ?", (agent,))
 
 
 def _named(key: str) -> dict[str, str]:

@@ -1,0 +1,138 @@
+"""`xene status`: everything at a glance. It only reads."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Optional, Sequence
+
+import typer
+
+from xene.commands import pictures
+from xene.commands.call import Call
+from xene.commands.tables import Row
+from xene.plan import overview as plan
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, columns
+from xene.store import db
+from xene.store import overview as stored
+
+MARKS = 12  # last runs of a pipeline in the table
+GAP = "   "
+
+Selector = Annotated[
+    Optional[str],
+    typer.Option(
+        "--selector", "-l", metavar="SELECTOR", help="Workflows by labels: a=b,c!=d,e in (x,y),f,!g."
+    ),
+]
+
+
+def status(call: Call, selector: Selector = None) -> int:
+    """Show all pipelines and agents at a glance: where they are, their last runs, what waits and why.
+
+    Runs are marks, the newest on the right: ✓ Success, ✗ Error, ● under way, ◌ Queued, ? Unknown. Lines with !!
+    tell of slots that were missed in the last 7 days and of runs of which nobody knows how they are. Where no
+    controller is at work the page says as of when its states are.
+
+    -o json prints {controller, repo, asOf, alarms, pipelines, agents}.
+    """
+    found = look(call, selector, MARKS if call.form == "table" else stored.LAST)
+    if call.structured:
+        call.put_value(found)
+    else:
+        pictures.put(call, page(found, time.time(), wide=call.form == "wide"))
+    return 0
+
+
+def look(call: Call, selector: str | None, last: int) -> Row:
+    """The whole of one moment, as JSON. Raises Usage for a selector that is none."""
+    from xene.control import overview
+
+    given = {} if selector is None else {"labels": _labels(selector)}
+    with db.open_for_reading(call.state) as state:
+        return overview.look(state, time.time(), last=last, **given)
+
+
+def _labels(selector: str) -> Any:
+    from xene.plan import selectors
+
+    requirements = selectors.parse(selector)
+    return lambda labels: selectors.matches(requirements, labels)
+
+
+def page(found: Row, now: float, *, wide: bool = False) -> list[Line]:
+    """The page: who is at work, what must not be overlooked, pipelines, agents."""
+    lines = [plan.control(found, now)]
+    if found["repo"]:
+        lines.append(plan.repository(found["repo"], now))
+    lines += [plan.alarm_line(alarm) for alarm in plan.alarms(found["alarms"], now)]
+    lines += [(), *pipelines(found, now, wide=wide), (), *agents(found, now, wide=wide)]
+    return lines
+
+
+def pipelines(found: Row, now: float, *, wide: bool) -> list[Line]:
+    """A line for each pipeline. `wide` shows all the runs that were read, and reasons in full."""
+    by_name = {agent["name"]: agent for agent in found["agents"]}
+    head = ("PIPELINE", "AGENT", "PHASE", "RUNS", "LAST", "NEXT", "WAITS")
+    count = stored.LAST if wide else MARKS
+    rows = [
+        (
+            text(f"{row['workflow']}/{row['name']}"),
+            text(row["agent"] or "-"),
+            (Span(plan.phase(row), row["phase"]),),
+            plan.strip(row["runs"], count) or text("-"),
+            plan.newest(row["runs"], now),
+            text(plan.countdown(row["nextFire"], now)),
+            text(plan.waits(row, by_name) or "-"),
+        )
+        for row in found["pipelines"]
+    ]
+    return laid_out(head, rows) if rows else [(Span("no pipelines: xene apply PATH", DIM),)]
+
+
+def agents(found: Row, now: float, *, wide: bool) -> list[Line]:
+    """A line for each agent. `wide` adds labels and host."""
+    head = ("AGENT", "PHASE", "USED", "SEEN", "VERSION", "REASON", *(("LABELS", "HOST") if wide else ()))
+    rows = [
+        (
+            text(row["name"]),
+            (Span(plan.agent_phase(row), row["phase"]),),
+            text(plan.load(row)),
+            text(plan.seen(row, now)),
+            text((row["version"] or "-")[:12]),
+            text(_reason(row) or "-"),
+            *((text(_labels_of(row) or "-"), text(row["facts"].get("hostname") or "-")) if wide else ()),
+        )
+        for row in found["agents"]
+    ]
+    return laid_out(head, rows) if rows else [(Span("no agents", DIM),)]
+
+
+def _reason(row: Row) -> str:
+    return ": ".join(word for word in (row["reason"], row["message"]) if word)
+
+
+def _labels_of(row: Row) -> str:
+    return ",".join(f"{key}={value}" for key, value in row["labels"].items())
+
+
+def text(words: Any) -> Line:
+    """A cell without a style."""
+    return (Span(clean(str(words))),)
+
+
+def laid_out(head: Sequence[str], rows: Sequence[Sequence[Line]]) -> list[Line]:
+    """A header and cells of spans as columns, three blanks apart."""
+    table = [[(Span(word, BOLD),) for word in head], *rows]
+    widths = [max(_width(row[at]) for row in table) for at in range(len(head))]
+    return [_joined(row, widths) for row in table]
+
+
+def _width(cell: Line) -> int:
+    return sum(columns(span.text) for span in cell)
+
+
+def _joined(row: Sequence[Line], widths: Sequence[int]) -> Line:
+    spans: list[Span] = []
+    for cell, width in zip(row, widths, strict=True):
+        spans += [*cell, Span(" " * (width - _width(cell)) + GAP)]
+    return tuple(spans)

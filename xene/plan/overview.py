@@ -1,0 +1,195 @@
+"""The words and marks of `xene status`, from what `store.overview` reads. Pure.
+
+Called by the command `status` for its table, and by the live screen.
+Styles are words, as in `plan.drawing`: a phase, DIM, BOLD or nothing. `now` is in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+
+from xene.model import phases
+from xene.model.units import format_age
+from xene.plan.drawing.gantt import span as took
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span
+from xene.plan.marks import MARKS
+
+Json = Mapping[str, Any]
+
+PERIOD = 7 * 86400.0  # seconds for which a slot that was missed is shown: longer than any weekend
+REVISION = 12  # characters of a git revision that are shown
+
+
+class Alarm(NamedTuple):
+    """What must not be overlooked, and the command line that says more."""
+
+    text: str
+    command: str
+
+
+def at(instant: str | None) -> float | None:
+    """Seconds since 1970 of an RFC 3339 text."""
+    return None if not instant else datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp()
+
+
+# -- pipelines
+
+
+def phase(pipeline: Json) -> str:
+    """`Scheduled`, `NotScheduled`, also `Scheduled,Suspended`."""
+    return f"{pipeline['phase']},Suspended" if pipeline["suspended"] else str(pipeline["phase"])
+
+
+def strip(runs: Sequence[Json], count: int) -> Line:
+    """The last `count` runs as marks, oldest first, each in the style of its phase."""
+    return tuple(Span(MARKS.get(run["phase"], " "), run["phase"]) for run in runs[-count:])
+
+
+def newest(runs: Sequence[Json], now: float) -> Line:
+    """The newest run: `Error 3s`, or how long it is under way; nothing where there is none."""
+    if not runs:
+        return (Span("-", DIM),)
+    run = runs[-1]
+    begin, end = at(run["startedAt"]), at(run["finishedAt"])
+    words = "" if begin is None else f" {took(max(0.0, (now if end is None else end) - begin))}"
+    return (Span(run["phase"], run["phase"]), Span(words, DIM))
+
+
+def countdown(instant: str | None, now: float) -> str:
+    """`in 3m`, `now` once it is due, `-` where nothing is."""
+    due = at(instant)
+    if due is None:
+        return "-"
+    return "now" if due <= now else f"in {format_age(due - now)}"
+
+
+def waits(pipeline: Json, agents: Mapping[str, Json]) -> str:
+    """What of a pipeline waits, and why; "" where nothing does. What needs a person comes first."""
+    return "; ".join(_waits(pipeline, agents))
+
+
+def _waits(pipeline: Json, agents: Mapping[str, Json]) -> Iterator[str]:
+    if pipeline["phase"] == phases.NOT_SCHEDULED:
+        yield _reasoned("not placed", pipeline)
+    kinds = sorted(pipeline["open"], key=lambda kind: _ORDER.get(kind["phase"], len(_ORDER)))
+    for kind in kinds:
+        yield from _open(kind, agents.get(kind["agent"]))
+    if pipeline["followers"]:
+        fires, needs = pipeline["followers"]["count"], ", ".join(pipeline["followers"]["needs"])
+        yield f"{_count(fires, 'fire')} until {needs} has ended"
+    if pipeline["phase"] != phases.NOT_SCHEDULED and pipeline["reason"]:
+        yield _reasoned(pipeline["reason"], {**pipeline, "reason": None})
+
+
+_ORDER = {
+    phases.UNKNOWN: 0,
+    phases.RUNNING: 1,
+    phases.STARTING_UP: 2,
+    phases.SHUTTING_DOWN: 3,
+    phases.QUEUED: 4,
+}
+
+
+def _open(kind: Json, agent: Json | None) -> Iterator[str]:
+    runs = _count(kind["count"], "run")
+    where = _reach(kind["agent"], agent)
+    if kind["reason"] == phases.WAITING_FOR_APPROVAL:
+        yield f"{runs} for approval: xene why run/{kind['oldest']}"
+    elif kind["phase"] == phases.UNKNOWN:
+        yield f"{runs} Unknown" + (f": {where}" if where else "")
+    elif kind["reason"]:
+        yield f"{runs} {kind['phase']}, {kind['reason']}"
+    elif kind["phase"] == phases.QUEUED:
+        yield f"{runs} Queued: {where or 'the next pass sends it'}"
+
+
+def _reach(name: str, agent: Json | None) -> str:
+    """Why an agent cannot be told anything; "" where it can."""
+    if agent is None:
+        return f"agent {name} has gone"
+    return "" if agent["phase"] == phases.READY else f"{name} is {agent['phase']}"
+
+
+def _reasoned(head: str, thing: Json) -> str:
+    words = ", ".join(word for word in (head, thing["reason"]) if word)
+    return f"{words}: {thing['message']}" if thing["message"] else words
+
+
+# -- agents
+
+
+def agent_phase(agent: Json) -> str:
+    """`Ready`, also `Ready,Cordoned` or `Ready,Drained`."""
+    more = ["Drained"] if agent["drained"] else ["Cordoned"] if agent["cordoned"] else []
+    return ",".join([str(agent["phase"]), *more])
+
+
+def load(agent: Json) -> str:
+    """How much of its capacity is in use: `1/4`."""
+    total = agent["capacity"]
+    return f"{agent['capacityUsed'] or 0}/{'?' if total is None else total}"
+
+
+def seen(agent: Json, now: float) -> str:
+    """How long ago it was heard last; `never`."""
+    when = at(agent["lastSeenAt"])
+    return "never" if when is None else f"{format_age(now - when)} ago"
+
+
+# -- the whole
+
+
+def alarms(found: Json, now: float) -> list[Alarm]:
+    """A line for each kind of slot that was missed and for runs of which nobody knows how they are."""
+    lines = []
+    unknown = found["unknownRuns"]
+    if unknown["count"]:
+        runs = _count(unknown["count"], "run")
+        text = f"{runs} Unknown: may be going on, or have ended; newest {unknown['newest']}"
+        lines.append(Alarm(text, "xene get runs --phase Unknown"))
+    for outcome, slots in found["slots"].items():
+        if slots["count"]:
+            when = f"{format_age(now - (at(slots['at']) or now))} ago"
+            text = f"{_count(slots['count'], 'slot')} {outcome} in 7 days, newest {slots['newest']} {when}"
+            lines.append(Alarm(text, f"xene get slots --outcome {outcome}"))
+    return lines
+
+
+def control(found: Json, now: float) -> Line:
+    """Whether somebody is at work on the state, else as of when the agents were heard."""
+    if found["controller"] is not None:
+        return (Span("control:  "), Span(f"at work, process {found['controller']['pid']}", phases.READY))
+    as_of = found["asOf"]
+    when = (
+        f"as of {as_of}, {format_age(now - (at(as_of) or now))} ago" if as_of else "no agent was ever heard"
+    )
+    return (
+        Span("control:  "),
+        Span("no controller is at work", phases.UNKNOWN),
+        Span(f": {when}; 'xene reconcile' makes a pass"),
+    )
+
+
+def repository(standing: Json | None, now: float) -> Line:
+    """The directory that a controller keeps the state in line with: what was applied, or why nothing is."""
+    if standing is None:
+        return ()
+    head = Span("repo:     ")
+    revision = f" at {standing['revision'][:REVISION]}" if standing["revision"] else ""
+    if standing["error"]:
+        return head, Span(
+            f"{standing['directory']}{revision} is NOT applied: {standing['error']}", phases.ERROR
+        )
+    applied = at(standing["appliedAt"])
+    when = "" if applied is None else f", applied {format_age(now - applied)} ago"
+    return head, Span(f"{standing['directory']}{revision}"), Span(when, DIM)
+
+
+def alarm_line(alarm: Alarm) -> Line:
+    """An alarm as it is shown."""
+    return Span("!! ", phases.ERROR), Span(alarm.text, BOLD), Span(f"   {alarm.command}", DIM)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
