@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.timing import XENE
 from tests.fleet import Fleet, fleet, until
 
 AGENTS = 50
@@ -89,11 +90,13 @@ def _take_over(made: Fleet, kind: str) -> Iterable[tuple[str, str]]:
     yield f"killed, until the next one has heard all agents, {kind}", _spread(has_all)
 
 
-def _started(made: Fleet, *words: str, saying: str = "at work on") -> subprocess.Popen[str]:
+def _started(made: Fleet, *words: str, saying: str = "at work on") -> subprocess.Popen[bytes]:
     log = made.root / "controller.log"
     log.unlink(missing_ok=True)  # that of the one before: it goes on writing into its own
     with log.open("wb") as file:
-        child = made.start("controller", *words, into=file)
+        child = subprocess.Popen(  # not `made.start`, whose processes share what one before them has loaded
+            [*XENE, "controller", *words], env=made.environment, stdout=file, stderr=file, cwd=made.root
+        )
     _wait_says(made, saying)
     return child
 
