@@ -29,7 +29,6 @@ ROOT = Path(__file__).resolve().parents[1]
 WORD = struct.Struct("q")
 # Python looks at these when it starts, and never again.
 AT_START = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONWARNINGS")
-MODULES = ("xene", "tests.dying")  # what may be started
 
 
 def start(module: str, words: Sequence[str], env: Mapping[str, str], **more: Any) -> subprocess.Popen[Any]:
@@ -137,13 +136,15 @@ class Preloaded:
 
 
 _made: list[Preloaded] = []
+_making = threading.Lock()
 
 
 def _preloaded() -> Preloaded:
-    if not _made:
-        _made.append(Preloaded())
-        atexit.register(_made[0].close)
-    return _made[0]
+    with _making:
+        if not _made:
+            _made.append(Preloaded())
+            atexit.register(_made[0].close)
+        return _made[0]
 
 
 # -- the process that forks
@@ -170,51 +171,64 @@ def preload() -> None:
     gc.freeze()
 
 
-def serve(asked: socket.socket) -> None:
-    """Fork whatever is asked for; returns when nobody asks any more, or, in a child, to be that command."""
-    ends: dict[int, tuple[int, socket.socket]] = {}
-    with selectors.DefaultSelector() as waiting:
-        waiting.register(asked, selectors.EVENT_READ)
+class Parent:
+    """Forks whatever is asked for, and tells of each how it ended."""
+
+    def __init__(self, asked: socket.socket) -> None:
+        self._asked = asked
+        self._children: dict[int, tuple[int, socket.socket]] = {}  # by a handle of theirs: pid, whom to tell
+        self._waiting = selectors.DefaultSelector()
+        self._waiting.register(asked, selectors.EVENT_READ)
+
+    def serve(self) -> str:
+        """Return when nobody asks any more, with ""; or, in a child, with the module that it is to run."""
         while True:
-            for key, _ in waiting.select():
-                if key.fileobj is not asked:
-                    waiting.unregister(key.fileobj)
-                    _tell_end(key.fd, *ends.pop(key.fd))
+            for key, _ in self._waiting.select():
+                if key.fileobj is not self._asked:
+                    self._tell_end(key.fd)
                     continue
-                data, fds, *_ = socket.recv_fds(asked, 1 << 20, 4)
+                data, fds, *_ = socket.recv_fds(self._asked, 1 << 20, 4)
                 if not data:
-                    return
-                pid = os.fork()
-                if pid == 0:
-                    for handle, (_, told) in ends.items():
-                        os.close(handle)
-                        told.close()
-                    waiting.close()
-                    asked.close()
-                    return become(json.loads(data.decode(errors="surrogateescape")), fds)
-                told = socket.socket(fileno=fds.pop())
-                for fd in fds:
-                    os.close(fd)
-                told.send(WORD.pack(pid))
-                handle = os.pidfd_open(pid)
-                ends[handle] = (pid, told)
-                waiting.register(handle, selectors.EVENT_READ)
+                    return ""
+                if module := self._fork(data, fds):
+                    return module
+
+    def _fork(self, data: bytes, fds: list[int]) -> str:
+        pid = os.fork()
+        if pid == 0:
+            self._forget()
+            return become(*json.loads(data.decode(errors="surrogateescape")), fds)
+        told = socket.socket(fileno=fds.pop())
+        for fd in fds:
+            os.close(fd)
+        told.send(WORD.pack(pid))
+        handle = os.pidfd_open(pid)
+        self._children[handle] = (pid, told)
+        self._waiting.register(handle, selectors.EVENT_READ)
+        return ""
+
+    def _forget(self) -> None:
+        """Close, in a child, all that is its parent's."""
+        for handle, (_, told) in self._children.items():
+            os.close(handle)
+            told.close()
+        self._waiting.close()
+        self._asked.close()
+
+    def _tell_end(self, handle: int) -> None:
+        self._waiting.unregister(handle)
+        os.close(handle)
+        pid, told = self._children.pop(handle)
+        _, status = os.waitpid(pid, 0)
+        with told:
+            try:
+                told.send(WORD.pack(status))
+            except BrokenPipeError:
+                pass  # whoever started it has ended
 
 
-def _tell_end(handle: int, pid: int, told: socket.socket) -> None:
-    os.close(handle)
-    _, status = os.waitpid(pid, 0)
-    with told:
-        try:
-            told.send(WORD.pack(status))
-        except BrokenPipeError:
-            pass  # whoever started it has ended
-
-
-def become(request: list[Any], fds: list[int]) -> None:
-    """Take on what makes this process the command that was asked for."""
-    module, words, env, cwd, umask = request
-    os.umask(umask)
+def become(module: str, words: list[str], env: dict[str, str], cwd: str, umask: int, fds: list[int]) -> str:
+    """Take on what makes this process the command that was asked for; its module."""
     for number, fd in enumerate(fds[:3]):
         os.dup2(fd, number)
     for fd in fds:
@@ -225,22 +239,20 @@ def become(request: list[Any], fds: list[int]) -> None:
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
+    os.umask(umask)
     os.chdir(cwd)
     sys.argv = [str(ROOT / "xene" / "__main__.py"), *words]
-    global _module
-    _module = module
+    return module
 
 
-_module = ""
-
-
-def carry_out() -> int:
-    """The command that this process has become; its exit code, as Python makes it of what escapes."""
+def carry_out(module: str) -> int:
+    """Run it; its exit code, as Python makes it of what escapes."""
     try:
-        if _module == "tests.dying":
+        if module == "tests.dying":
             from tests import dying
 
             return dying.main(sys.argv[1:])
+        assert module == "xene", module
         from xene.cli import command
 
         command()
@@ -252,7 +264,7 @@ def carry_out() -> int:
 
 
 def leave(code: int) -> None:
-    """What Python does at its end, but for taking apart every module, which here would copy most of the memory."""
+    """What Python does at its end, but for taking apart every module, which would copy most of the memory."""
     threading._shutdown()  # type: ignore[attr-defined] # waits for threads, as at any end
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -262,9 +274,8 @@ def leave(code: int) -> None:
 
 def main() -> None:
     preload()
-    serve(socket.socket(fileno=int(sys.argv[1])))
-    if _module:
-        leave(carry_out())
+    if module := Parent(socket.socket(fileno=int(sys.argv[1]))).serve():
+        leave(carry_out(module))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import preloaded
 from tests.fleet import Fleet, fleet, until
 from xene.store import db, runs, views
 
@@ -72,10 +72,7 @@ class Shop:
 
     def _dying(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "XENE_HOME": str(self.hosts.home), "PYTHONPATH": str(ROOT), **self.hosts.env}
-        return subprocess.run(
-            [sys.executable, "-m", "tests.dying", *words],
-            env=env, cwd=self.hosts.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        return preloaded.run("tests.dying", words, env, cwd=self.hosts.root, timeout=60)
 
     def state(self) -> db.State:
         return db.open_for_reading(str(self.hosts.home / "state.db"))
@@ -83,6 +80,9 @@ class Shop:
     def rows(self) -> list[dict[str, Any]]:
         with self.state() as state:
             return views.runs(state, limit=None)
+
+    def has_ended(self, run: str) -> bool:
+        return any(row["id"] == run and row["finishedAt"] for row in self.rows())
 
     def settle(self) -> None:
         """Passes, until control is done with every run."""
@@ -159,6 +159,8 @@ def an_end(shop: Shop, point: str, verb: str) -> bool:
     died = shop.dies(point, verb, run)
     with shop.state() as state:
         wished = any(each.wish for each in runs.unsettled(state.conn) if each.id == run)
+    if wished:
+        until(lambda: shop.hosts.xene("reconcile") and shop.has_ended(run), "the wish is carried out")
     shop.settle()
     row = next(row for row in shop.rows() if row["id"] == run)
     assert row["phase"] == ("Error" if wished or row["finishedAt"] else "Running")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import time
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,12 @@ from xene.store import db, overrides, views
 NO_ROUTE = Unreachable("no route to host", code="NoRoute")
 TICK = {"tick": {"cron": {"schedule": "* * * * *", "params": {"level": "full"}}}}
 LEVEL = {"level": {"type": "string", "default": "quick"}}
-NOW = int(time.time()) // 60 * 60  # the last whole minute
+NOW = 0  # the last whole minute when a test begins
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "NOW", int(time.time()) // 60 * 60)
 
 
 def minute(ago: int) -> int:

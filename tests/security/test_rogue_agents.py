@@ -187,9 +187,7 @@ class Raw(Rogue):
 def test_frames_that_are_none(shop: Host, name: str) -> None:
     shop.fleet["rogue"] = rogue = Raw("rogue")
     rogue.raw = struct.pack(">I", len(GARBAGE[name])) + GARBAGE[name]
-    rogue.hello_lies = {
-        "last": 1
-    }  # there is a report to come: control hears it out, however long reading takes
+    rogue.hello_lies = {"last": 1000}  # reports to come, more than it makes: control hears it out
     made = reconcile(shop)
     assert "rogue" in made.trouble
     assert shop.agents()["rogue"]["reason"] == "Garbled"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -112,22 +111,8 @@ class Serving:
     def start(self, *words: str, port: int = 0) -> None:
         """Begin, and wait until it listens."""
         with open(self.log, "w") as log:
-            self.child = subprocess.Popen(
-                self.command("controller", "--listen", f"127.0.0.1:{port}", *words),
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-                text=True,
-            )
+            self.child = self.hosts.start("controller", "--listen", f"127.0.0.1:{port}", *words, into=log)
         self.url = until(self._listens, "the controller to listen")
-
-    def command(self, *words: str) -> list[str]:
-        import sys
-
-        return [sys.executable, "-m", "xene", *words]
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "XENE_HOME": str(self.hosts.home), "NO_COLOR": "1"}
 
     def _listens(self) -> str:
         assert self.child is not None and self.child.poll() is None, self.log.read_text()
