@@ -1,6 +1,6 @@
 """What a later version of the language brings, so that using it now gets a plain answer and no guess. Data only.
 
-Keys are the titles that the schemas give to places. Called by `words`, `names` and `load`.
+Keys are the titles that the schemas give to places. Called by `words` and `load`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,4 @@ KINDS: tuple[str, ...] = ()
 KEYS: dict[str, frozenset[str]] = {
     "WorkflowSpec": frozenset({"notify"}),
     "Pipeline": frozenset({"notify"}),
-    "Trigger": frozenset({"webhook"}),
 }
-INSTEAD = frozenset({"Trigger"})  # where such a key stands in place of one that must be here
-
-REFERENCES = ("event",)  # first words of names in expressions

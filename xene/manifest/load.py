@@ -251,22 +251,31 @@ class Reading:
         return placed(self.source, node, finding)
 
     def _references(self, node: Node, kind: str, data: Any) -> tuple[ObjectReference, ...]:
-        """The objects that a workflow names: agents to which its pipelines are pinned, and their secrets."""
+        """The objects that a workflow names: agents to which its pipelines are pinned, secrets of it and of them."""
         if kind != "Workflow":
             return ()
         out = []
-        for pipeline, body in fields(fields(data, "spec"), "pipelines").items():
-            for wanted, name, place in _named(body):
-                mark = locate(node, ("spec", "pipelines", pipeline, *place)).mark
-                out.append(ObjectReference(wanted, name, self.source.file, mark.line + 1, mark.column + 1))
+        for wanted, name, place in _named(fields(data, "spec")):
+            mark = locate(node, ("spec", *place)).mark
+            out.append(ObjectReference(wanted, name, self.source.file, mark.line + 1, mark.column + 1))
         return tuple(out)
 
     def _flaw(self, node: Node, code: str, message: str, hint: str = "") -> None:
         self.flaws.append(Flaw(node.mark.line, node.mark.column, code, message, hint))
 
 
-def _named(pipeline: Any) -> Iterator[tuple[str, str, Path]]:
-    """Kind, name and place of each object that a pipeline names; what is no name the schema has refused."""
+def _named(spec: Any) -> Iterator[tuple[str, str, Path]]:
+    """Kind, name and place of each object that a workflow names; what is no name the schema has refused."""
+    for trigger, body in fields(spec, "triggers").items():
+        secret = text(fields(body, "webhook"), "secretRef")
+        if secret is not None and is_name(secret):
+            yield "Secret", secret, ("triggers", trigger, "webhook", "secretRef")
+    for pipeline, body in fields(spec, "pipelines").items():
+        for kind, name, place in _named_by_pipeline(body):
+            yield kind, name, ("pipelines", pipeline, *place)
+
+
+def _named_by_pipeline(pipeline: Any) -> Iterator[tuple[str, str, Path]]:
     agent = text(fields(pipeline, "placement"), "agent")
     if agent is not None and is_name(agent):
         yield "Agent", agent, ("placement", "agent")

@@ -10,7 +10,7 @@ from typing import Callable, Mapping
 
 from xene.engine.mismatch import OBJECT, TEXT, shown
 from xene.engine.tree import Name
-from xene.manifest import later, outputs
+from xene.manifest import event_names, outputs
 from xene.manifest.expression_types import Fault
 from xene.manifest.keys import UNKNOWN, behind, not_written_out
 from xene.manifest.problems import closest, did_you_mean, listed, quoted
@@ -28,12 +28,10 @@ class Names:
         self.more: list[Fault] = []
 
     def __call__(self, name: Name) -> str | Fault:
+        if self.reach.event and name.root != "secrets":
+            return event_names.of_webhook(name)
         rule = _ROOTS.get(name.root)
-        if rule is not None:
-            return rule(self, name)
-        if name.root in later.REFERENCES:
-            return Fault(name.offset, f"{quoted(name.root)} in expressions {later.NOT_YET}", "", "not-yet")
-        return _nothing(name, self.reach)
+        return _nothing(name, self.reach) if rule is None else rule(self, name)
 
     # -- one rule for each first word
 
@@ -111,6 +109,10 @@ class Names:
             return OBJECT if len(name.keys) == 1 else behind(TEXT, name, 2)
         return _fixed(name, {"name": TEXT, "labels.KEY": TEXT})
 
+    def event(self, name: Name) -> str | Fault:
+        """`event.KEY`, which only triggers may name."""
+        return event_names.elsewhere(name)
+
     def secret(self, name: Name) -> str | Fault:
         """`secrets.NAME`, which is refused."""
         hint = "name it in the pipeline's 'secrets' and read the environment variable"
@@ -125,9 +127,10 @@ _ROOTS: Mapping[str, Callable[[Names, Name], str | Fault]] = {
     "matrix": Names.axis,
     "run": Names.run,
     "agent": Names.agent,
+    "event": Names.event,
     "secrets": Names.secret,
 }
-ROOTS = tuple(root for root in _ROOTS if root != "secrets")
+ROOTS = tuple(root for root in _ROOTS if root not in ("secrets", "event"))
 
 
 def _nothing(name: Name, reach: Reach) -> Fault:

@@ -1,6 +1,6 @@
 """Where templates and expressions may stand in a workflow: the one table of them. Pure.
 
-Called by `checks` and `tasks`, which have `templates` judge what stands there, and find templates elsewhere.
+Called by `checks`, `tasks` and `triggers`, which have `templates` judge what stands there, and find templates elsewhere.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ SCRIPT = "script"  # where no template may be
 
 # What has such places:
 WORKFLOW, PIPELINE, CONTEXT, CONTAINER, TASK = "spec", "pipeline", "context", "container", "task"
+WEBHOOK = "webhook"
 NEED, APPROVAL, MATRIX, STEP = "need", "approval", "matrix", "step"
 
 ANY_AXIS = "*"  # stands for every key of a matrix that is no option
 PLACES: Mapping[str, Mapping[str, str]] = {
     WORKFLOW: {"env": TEXTS},
+    WEBHOOK: {"params": TEXTS, "when": EXPRESSION},
     PIPELINE: {"env": TEXTS},
     CONTEXT: {"env": TEXTS, "workDir": TEXT, "shell": SCRIPT},
     CONTAINER: {"image": TEXT},
@@ -102,6 +104,8 @@ def keys_at(path: Path) -> Mapping[str, str]:
     depth = len(path)
     if depth == 1:
         return PLACES[WORKFLOW] if path == ("spec",) else _NONE
+    if path[:2] == ("spec", "triggers"):
+        return PLACES[WEBHOOK] if path[3:] == ("webhook",) else _NONE
     if depth < 3 or depth == 4 or depth > 7 or path[1] != "pipelines" or path[0] != "spec":
         inside = path[:2] == ("spec", "task")  # of a TaskTemplate
         return keys_at((*_ANY_TASK, *path[2:])) if inside else _NONE

@@ -1,6 +1,6 @@
 """What expressions and templates may name, place by place: the reach of each place of a workflow. Pure.
 
-Called by `checks` and `tasks`, which hand a reach to `templates` with every place. What the agent has in reach
+Called by `checks`, `tasks` and `triggers`, which hand a reach to `templates` with every place. What the agent has in reach
 there while a run goes on is `engine/scope`; nothing that may be missing then is in reach here.
 """
 
@@ -50,12 +50,16 @@ class Reach(NamedTuple):
     matrix: Types | None = None
     no_matrix: str = _NO_MATRIX  # why there is none
     in_finally: bool = False
+    event: bool = False  # whether it is a webhook trigger, which may name nothing else
 
 
 def param_types(pipeline: Any) -> Types:
     """The types of a pipeline's params."""
     params = fields(pipeline, "params")
     return {name: _PARAM_TYPES.get(text(param, "type") or "", ANY) for name, param in params.items()}
+
+
+OF_WEBHOOK = Reach({}, whose="a webhook trigger", event=True)
 
 
 def of_workflow_env(pipelines: Iterable[Any]) -> Reach:

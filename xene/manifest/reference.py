@@ -121,7 +121,7 @@ def _later() -> Iterator[str]:
         yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
     for title, keys in later.KEYS.items():
         yield f"- {_TITLES.get(title, title.lower())}: " + ", ".join(f"`{key}`" for key in sorted(keys))
-    yield "- in expressions: " + ", ".join(f"`{word}`" for word in later.REFERENCES) + "\n"
+    yield ""
 
 
 def _codes() -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
+from xene.engine.texts import has_template
 from xene.manifest import connectors
 from xene.manifest.findings import Finding, Path
 from xene.manifest.params import compiled
@@ -33,9 +34,10 @@ def triggered_findings(triggers: Any, pipelines: Any, path: Path) -> Iterator[Fi
             else:
                 yield _unknown(trigger, (*place, index), triggers)
     for name, places in named.items():
-        given = fields(fields(triggers[name], "cron"), "params")
         if places:
-            yield from _Fire(name, given, places, pipelines, (*path, "triggers", name)).findings()
+            kind = "webhook" if fields(triggers[name], "webhook") else "cron"
+            given = fields(fields(triggers[name], kind), "params")
+            yield from _Fire(name, given, places, pipelines, (*path, "triggers", name, kind)).findings()
 
 
 def _both(place: Path) -> Finding:
@@ -55,7 +57,8 @@ def _unknown(trigger: str, place: Path, triggers: Any) -> Finding:
 
 
 class _Fire:
-    """One cron trigger with all that it starts. `places` are where pipelines name it, `path` leads to it."""
+    """One trigger with all that it starts. `places` are where pipelines name it, `path` leads to its cron or webhook.
+    """
 
     def __init__(
         self, name: str, given: Mapping[str, Any], places: Mapping[str, Path], pipelines: Any, path: Path
@@ -70,13 +73,13 @@ class _Fire:
         """Params that nobody declares, values that do not fit, and required params without a value."""
         known = list(dict.fromkeys(param for params in self.declared.values() for param in params))
         for param, value in self.given.items():
-            place = (*self.path, "cron", "params", param)
+            place = (*self.path, "params", param)
             if param not in known:
                 message = f"no pipeline that this trigger starts has a param {quoted(param)}"
                 hint = did_you_mean(param, known, "declare it in the pipeline's 'params'")
                 yield Finding(place, "unknown-param", message, hint, at_key=True)
-            elif isinstance(value, str):
-                yield from self._value(param, value, place)
+            elif isinstance(value, str) and not has_template(value):
+                yield from self._value(param, value, place)  # what a template comes to is not known here
         for pipeline, params in self.declared.items():
             for param, declared in params.items():
                 if declared is not None and declared.default is None and param not in self.given:
@@ -98,7 +101,7 @@ class _Fire:
         )
         example = as_text(param.enum[0]) if param.enum else {"string": "..."}.get(param.type, param.type)
         hint = f"give it a default, or write in the trigger params: {{{name}: {example}}}"
-        return Finding(self.places.get(pipeline, (*self.path, "cron")), "missing-key", message, hint)
+        return Finding(self.places.get(pipeline, self.path), "missing-key", message, hint)
 
 
 def _fired(named: Mapping[str, Path], pipelines: Any) -> list[str]:

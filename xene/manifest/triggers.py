@@ -1,4 +1,4 @@
-"""Checks of a workflow's triggers, each for itself: its name, its schedules, its zone, its limits. Pure.
+"""Checks of a workflow's triggers, each for itself: name, schedules, zone, limits, what a webhook names. Pure.
 
 Called by `checks`; what the pipelines make of them is checked by `triggered`. A workflow without triggers costs
 nothing here: what reads cron expressions and zones is not even imported.
@@ -10,9 +10,11 @@ import re
 from typing import Any, Iterator
 
 from xene.manifest.durations import duration_findings, seconds_of
+from xene.manifest import places, templates
 from xene.manifest.findings import Finding, Path
 from xene.manifest.plain import fields, text
 from xene.manifest.problems import closest, listed, quoted
+from xene.manifest.reach import OF_WEBHOOK
 from xene.model.trigger import RESERVED
 
 
@@ -26,6 +28,9 @@ def trigger_findings(spec: Any, path: Path) -> Iterator[Finding]:
             yield Finding(place, "bad-name", message, f"reserved are {listed(RESERVED)}", at_key=True)
         if fields(trigger, "cron"):
             yield from _cron(fields(trigger, "cron"), (*place, "cron"))
+        if fields(trigger, "webhook"):
+            found = places.of(fields(trigger, "webhook"), places.WEBHOOK, (*place, "webhook"))
+            yield from templates.findings(found, lambda: OF_WEBHOOK)
     if triggers or any(
         "triggers" in pipeline for pipeline in pipelines.values() if isinstance(pipeline, dict)
     ):

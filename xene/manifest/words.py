@@ -59,9 +59,6 @@ def _objects(kind: str) -> list[tuple[str, schema.Schema]]:
 
 def _missing(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
-    title = error.schema.get("title", "")
-    if title in later.INSTEAD and any(key in error.instance for key in later.KEYS[title]):
-        return  # which is told of that key
     for name in error.validator_value:
         if f"'{name}' is a required" not in error.message:
             continue

@@ -18,6 +18,9 @@ SHIFT, SKIP = "shift", "skip"  # what becomes of a time of day that a day lacks
 FIRST, BOTH = "first", "both"  # and of one that a day has twice
 UTC = "UTC"
 CATCH_UP_MOST = 100  # late slots that catchUp all starts at once
+GITHUB, GITLAB, HMAC, BEARER = "github", "gitlab", "hmac-sha256", "bearer"  # how a webhook is verified
+VERIFIES = (GITHUB, GITLAB, HMAC, BEARER)
+WITHHELD = ("authorization", "cookie", "proxy-authorization", "x-gitlab-token")  # headers that may hold a secret
 PUNCTUAL = 60.0  # seconds: a slot that is found so soon after it was due is on time, and needs no catching up
 
 # Outcomes of slots.
@@ -47,12 +50,27 @@ class Cron:
 
 
 @dataclass(frozen=True)
+class Webhook:
+    """What a webhook trigger takes, and what it makes of it.
+
+    `secret` names the Secret object with which a delivery is verified as `verify` says. `when` is an expression
+    over `event`, None where each delivery starts something; `params` are texts that may hold templates over it.
+    """
+
+    verify: str
+    secret: str
+    when: Optional[str] = None
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Trigger:
-    """One entry of a workflow's `triggers`."""
+    """One entry of a workflow's `triggers`: exactly one of `cron` and `webhook` is there."""
 
     name: str
-    cron: Cron
+    cron: Optional[Cron] = None
     description: str = ""
+    webhook: Optional[Webhook] = None
 
 
 def cron_to_json(cron: Cron) -> Json:
@@ -82,13 +100,36 @@ def cron_from_json(data: Mapping[str, Any]) -> Cron:
     )
 
 
+def webhook_to_json(webhook: Webhook) -> Json:
+    return kept(
+        verify=webhook.verify, secretRef=webhook.secret, when=webhook.when, params=dict(webhook.params)
+    )
+
+
+def webhook_from_json(data: Mapping[str, Any]) -> Webhook:
+    """The inverse of `webhook_to_json`; `data` has passed the schema."""
+    return Webhook(data["verify"], data["secretRef"], data.get("when"), data.get("params", {}))
+
+
 def trigger_to_json(trigger: Trigger) -> Json:
-    return kept(description=trigger.description, cron=cron_to_json(trigger.cron))
+    cron, webhook = trigger.cron, trigger.webhook
+    return kept(
+        description=trigger.description,
+        cron=None if cron is None else cron_to_json(cron),
+        webhook=None if webhook is None else webhook_to_json(webhook),
+    )
 
 
 def triggers_from_json(data: Mapping[str, Any]) -> Dict[str, Trigger]:
     """The triggers of a workflow, from its JSON under `triggers`."""
-    return {
-        name: Trigger(name, cron_from_json(body["cron"]), body.get("description", ""))
-        for name, body in data.items()
-    }
+    return {name: _trigger(name, body) for name, body in data.items()}
+
+
+def _trigger(name: str, body: Mapping[str, Any]) -> Trigger:
+    cron, webhook = body.get("cron"), body.get("webhook")
+    return Trigger(
+        name,
+        None if cron is None else cron_from_json(cron),
+        body.get("description", ""),
+        None if webhook is None else webhook_from_json(webhook),
+    )
