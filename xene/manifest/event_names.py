@@ -43,7 +43,9 @@ def _header(name: Name) -> str | Fault:
 
 def _no_key(name: Name, key: str) -> Fault:
     near = closest(key, (BODY, HEADERS))
-    meant = f"event.{near}{shown(name)[len('event.') + len(key) :]}" if near else f"event.body.{shown(name)[6:]}"
+    meant = (
+        f"event.{near}{shown(name)[len('event.') + len(key) :]}" if near else f"event.body.{shown(name)[6:]}"
+    )
     return Fault(
         name.offset, f"there is no {quoted(f'event.{key}')}", f"did you mean {quoted(meant)}?", UNKNOWN
     )
@@ -65,13 +67,13 @@ def _other(name: Name) -> Fault:
 
 
 def elsewhere(name: Name) -> Fault:
-    """The fault of `event` in a pipeline: a run may have been started by anything, and must be as easy to repeat."""
+    """The fault of `event` in a pipeline: a run may have been started by anything."""
     message = "'event' is in reach of webhook triggers only"
     last = next((key for key in reversed(name.keys) if isinstance(key, str)), "")
     param = last if last and last not in (BODY, HEADERS) else "NAME"
     given = shown(name) if name.keys else "event.body.NAME"
     hint = (
-        f"hand it over as a param: write in the trigger's webhook params: {{{param}: \"${{{{ {given} }}}}\"}},"
+        f'hand it over as a param: write in the trigger\'s webhook params: {{{param}: "${{{{ {given} }}}}"}},'
         f" declare the param in the pipeline, and use params.{param}"
     )
     return Fault(name.offset, message, hint, UNKNOWN)

@@ -251,7 +251,7 @@ class Reading:
         return placed(self.source, node, finding)
 
     def _references(self, node: Node, kind: str, data: Any) -> tuple[ObjectReference, ...]:
-        """The objects that a workflow names: agents to which its pipelines are pinned, secrets of it and of them."""
+        """The objects that a workflow names: agents to which its pipelines are pinned, and secrets."""
         if kind != "Workflow":
             return ()
         out = []

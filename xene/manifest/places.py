@@ -1,6 +1,6 @@
 """Where templates and expressions may stand in a workflow: the one table of them. Pure.
 
-Called by `checks`, `tasks` and `triggers`, which have `templates` judge what stands there, and find templates elsewhere.
+Called by `checks`, `tasks` and `triggers`, which have `templates` judge what is there, and find others.
 """
 
 from __future__ import annotations

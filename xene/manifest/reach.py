@@ -1,7 +1,7 @@
 """What expressions and templates may name, place by place: the reach of each place of a workflow. Pure.
 
-Called by `checks`, `tasks` and `triggers`, which hand a reach to `templates` with every place. What the agent has in reach
-there while a run goes on is `engine/scope`; nothing that may be missing then is in reach here.
+Called by `checks`, `tasks` and `triggers`, which hand a reach to `templates` with every place. What the agent
+has in reach there while a run goes on is `engine/scope`; nothing that may be missing then is in reach here.
 """
 
 from __future__ import annotations

@@ -57,8 +57,7 @@ def _unknown(trigger: str, place: Path, triggers: Any) -> Finding:
 
 
 class _Fire:
-    """One trigger with all that it starts. `places` are where pipelines name it, `path` leads to its cron or webhook.
-    """
+    """One trigger and all that it starts. `places` are where pipelines name it, `path` leads to its kind."""
 
     def __init__(
         self, name: str, given: Mapping[str, Any], places: Mapping[str, Path], pipelines: Any, path: Path

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator
 
-from xene.manifest.durations import duration_findings, seconds_of
 from xene.manifest import places, templates
+from xene.manifest.durations import duration_findings, seconds_of
 from xene.manifest.findings import Finding, Path
 from xene.manifest.plain import fields, text
 from xene.manifest.problems import closest, listed, quoted

@@ -20,7 +20,12 @@ UTC = "UTC"
 CATCH_UP_MOST = 100  # late slots that catchUp all starts at once
 GITHUB, GITLAB, HMAC, BEARER = "github", "gitlab", "hmac-sha256", "bearer"  # how a webhook is verified
 VERIFIES = (GITHUB, GITLAB, HMAC, BEARER)
-WITHHELD = ("authorization", "cookie", "proxy-authorization", "x-gitlab-token")  # headers that may hold a secret
+WITHHELD = (
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-gitlab-token",
+)  # headers that may hold a secret
 PUNCTUAL = 60.0  # seconds: a slot that is found so soon after it was due is on time, and needs no catching up
 
 # Outcomes of slots.
