@@ -1,4 +1,4 @@
-"""Firing: runs come to be, Queued, and are handed to their agents. Called by `xene run`."""
+"""Firing: runs come to be, Queued, and are handed to their agents. Called by `xene run`, and for webhooks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from typing import Any, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence
 
 from xene.control import bringing, safe, supplies
 from xene.control.drive import Wish, drive, needed
@@ -18,8 +18,10 @@ from xene.control.world import World
 from xene.errors import Conflict, NotFound, Unplaceable
 from xene.model import ids, phases
 from xene.model.codec import params_from_json
+from xene.model.pipeline_codec import pipeline_connectors_from_json
 from xene.model.workflow import FORBID
 from xene.plan import fires, inputs
+from xene.plan.following import reached
 from xene.store import agents, db, objects, pipelines, runs, views, wishes
 from xene.store import fires as fire_rows
 from xene.store.db import State
@@ -141,25 +143,50 @@ def store(
     `source` is the id of the run that artifacts are taken from.
     """
     with state.transaction() as conn:
-        rows = {row.name: row for row in pipelines.of_workflow(conn, workflow)}
-        specs = {name: objects.read_revision(conn, row.revision) for name, row in rows.items()}
-        declared = {
-            name: params_from_json(spec["pipeline"].get("params", {})) for name, spec in specs.items()
-        }
-        needs = {name: json.loads(row.needs) for name, row in rows.items()}
-        begun = fires.starts(workflow, declared, only, given, {name for name in needs if needs[name]})
-        now = [start for start in begun if not start.follows]
-        refuse_unscheduled([rows[start.pipeline] for start in now])
-        _refuse_second(conn, [rows[start.pipeline] for start in now], specs)
-        laid = supplies.for_fire(conn, workflow, only, needs, source)
-        firing = _Firing(conn, time.time(), workflow, MANUAL, given)
-        made = [
-            firing.start(rows[start.pipeline], specs[start.pipeline], start.params, laid) for start in now
-        ]
-        firing.follow(
-            (rows[start.pipeline], needs[start.pipeline], start.params) for start in begun if start.follows
-        )
-        return Fired(firing.id, tuple(made), {}), [str(rows[start.pipeline].agent) for start in now]
+        return begin(conn, time.time(), workflow, MANUAL, given, only=only, source=source)
+
+
+def begin(
+    conn: sqlite3.Connection,
+    now: float,
+    workflow: str,
+    trigger: str,
+    given: Mapping[str, Any],
+    *,
+    only: str | None = None,
+    named: Collection[str] | None = None,
+    source: str | None = None,
+) -> tuple[Fired, list[str]]:
+    """`store` inside a transaction. `named`: the pipelines without `needs` that start, None for all of them.
+
+    Raises NotFound, Usage, Unplaceable, Conflict; then nothing was stored.
+    """
+    rows = {row.name: row for row in pipelines.of_workflow(conn, workflow)}
+    specs = {name: objects.read_revision(conn, row.revision) for name, row in rows.items()}
+    declared = {name: params_from_json(spec["pipeline"].get("params", {})) for name, spec in specs.items()}
+    needs = {name: json.loads(row.needs) for name, row in rows.items()}
+    needing = {name for name in needs if needs[name]}
+    begun = fires.starts(workflow, declared, only, given, needing, _among(needs, named))
+    at_once = [start for start in begun if not start.follows]
+    refuse_unscheduled([rows[start.pipeline] for start in at_once])
+    _refuse_second(conn, [rows[start.pipeline] for start in at_once], specs)
+    laid = supplies.for_fire(conn, workflow, only, needs, source)
+    firing = _Firing(conn, now, workflow, trigger, given)
+    made = [
+        firing.start(rows[start.pipeline], specs[start.pipeline], start.params, laid) for start in at_once
+    ]
+    firing.follow(
+        (rows[start.pipeline], needs[start.pipeline], start.params) for start in begun if start.follows
+    )
+    return Fired(firing.id, tuple(made), {}), [str(rows[start.pipeline].agent) for start in at_once]
+
+
+def _among(needs: Mapping[str, list[Any]], named: Collection[str] | None) -> Collection[str] | None:
+    """Those that start, and what follows from them."""
+    if named is None:
+        return None
+    read = {name: pipeline_connectors_from_json(each) for name, each in needs.items()}
+    return {*named, *reached(read, named)}
 
 
 def repeat(

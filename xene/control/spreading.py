@@ -12,6 +12,8 @@ from typing import Any, Collection, Mapping
 
 from xene.model.codec import params_from_json
 from xene.model.pipeline_codec import pipeline_connectors_from_json
+from xene.model.trigger import RESERVED
+from xene.model.workflow import OUTCOME_SKIPPED
 from xene.plan import inputs
 from xene.plan.following import outcome_of_slot, reached
 from xene.store import agents, fires, objects, pipelines, slots, triggers
@@ -43,18 +45,21 @@ def _follower(conn: sqlite3.Connection, fire: Fire, row: pipelines.Row) -> tuple
 
 
 def absent(conn: sqlite3.Connection, fire_id: str, there: Collection[str]) -> dict[str, str | None]:
-    """The outcomes, in the fire of a slot, of pipelines that others wait for and that are not among those `there`.
+    """The outcomes, in the fire of a trigger, of pipelines that others wait for and that are not among those `there`.
 
     Those that follow themselves are left out: they have none until it is decided.
     """
     fire = fires.read(conn, fire_id)
-    if fire.slot is None:
+    if fire.trigger in RESERVED:
         return {}
     needs = {
         each.pipeline: pipeline_connectors_from_json(each.needs) for each in fires.followers(conn, fire_id)
     }
     wanted = {connector.pipeline for connectors in needs.values() for connector in connectors}
-    return {name: _outcome(conn, fire, fire.slot, name) for name in wanted - needs.keys() - set(there)}
+    absent = wanted - needs.keys() - set(there)
+    if fire.slot is None:  # of a webhook, which started at once whatever it starts
+        return dict.fromkeys(absent, OUTCOME_SKIPPED)
+    return {name: _outcome(conn, fire, fire.slot, name) for name in absent}
 
 
 def _outcome(conn: sqlite3.Connection, fire: Fire, at: float, pipeline: str) -> str | None:

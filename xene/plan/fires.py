@@ -31,13 +31,16 @@ def starts(
     only: str | None,
     given: Mapping[str, object],
     needing: Collection[str] = (),
+    among: Collection[str] | None = None,
 ) -> tuple[Start, ...]:
     """The runs of a fire of `workflow` (or of its pipeline `only`, alone), in the manifest's order.
 
-    `declared` are the params of all its pipelines, `needing` those that need others. Raises NotFound for an unknown
-    pipeline, and Usage with everything that is wrong with the params.
+    `declared` are the params of all its pipelines, `needing` those that need others. `among`: only these take part,
+    those that a trigger names and what follows from them. Raises NotFound for an unknown pipeline, and Usage with
+    everything that is wrong with the params.
     """
     fired = _fired(workflow, declared, only)
+    fired = fired if among is None else {name: fired[name] for name in fired if name in among}
     problems = inputs.unknown(given, _names(fired))
     begun = []
     for pipeline, params in fired.items():

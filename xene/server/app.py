@@ -17,7 +17,7 @@ from typing import Any, Iterable
 from aiohttp import hdrs, web
 
 from xene.errors import XeneError
-from xene.server import auth, refusals
+from xene.server import auth, refusals, verify
 from xene.server.limits import Limit, whole_seconds
 from xene.server.refusals import Refused, TooLarge, TooMany, TooSlow, Unauthorized
 from xene.server.routes import Handler, Route
@@ -194,8 +194,8 @@ def _refused(
 
 
 def _held_up(service: Service, request: web.Request, error: Unauthorized) -> Refused:
-    """Who has tried many tokens in vain waits before the next is refused; a good one opens at any time."""
-    if hdrs.AUTHORIZATION not in request.headers:
+    """Who has tried many tokens or signatures in vain waits until the next is refused; a good one opens any time."""
+    if not any(header in request.headers for header in verify.HEADERS.values()):
         return error
     wait = service.refusals.take(client(request), time.monotonic())
     if wait > 0.0:

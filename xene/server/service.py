@@ -13,6 +13,7 @@ from xene.control.place import Place
 from xene.server.auth import Uses
 from xene.server.limits import PER_CALLER, REFUSALS, Limit
 from xene.server.readers import Readers
+from xene.server.values import Values
 from xene.server.writer import Writer
 from xene.store.tokens import Token
 
@@ -36,6 +37,10 @@ class Service:
     by_token: Limit = field(default_factory=lambda: Limit(PER_CALLER))
     refusals: Limit = field(default_factory=lambda: Limit(REFUSALS))
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    values: Values = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.values = Values(self.place.home)
 
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)

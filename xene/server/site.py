@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xene.server import acts, api, health, logs, openapi
+from xene.server import acts, api, health, hooks, logs, openapi
 from xene.server.app import App
 
 
@@ -12,4 +12,5 @@ def fill(app: App) -> None:
     app.add_all(api.routes())
     logs.add(app)
     app.add_all(acts.routes())
+    app.add_all(hooks.routes())
     openapi.add(app)

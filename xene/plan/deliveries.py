@@ -1,0 +1,60 @@
+"""What a delivery to a webhook trigger asks for: whether it starts anything, and with which params. Pure.
+
+Called by `control.deliver` with a delivery that was verified. Whatever it holds is data: it is looked up by the
+trigger's expressions, whose work is bounded, and is never anything else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator, Mapping
+
+from xene.engine import expressions
+from xene.engine.expressions import ExpressionError
+from xene.engine.expressions import as_text
+from xene.errors import Usage
+from xene.model.trigger import WITHHELD, Webhook
+
+
+class Headers(Mapping[str, str]):
+    """The headers of a delivery, by their names in any case; without those that may hold the secret."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        lowered = {name.lower(): value for name, value in headers.items()}
+        self._found = {name: value for name, value in lowered.items() if name not in WITHHELD}
+
+    def __getitem__(self, name: str) -> str:
+        return self._found[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def params(trigger: str, webhook: Webhook, body: Any, headers: Mapping[str, str]) -> dict[str, str] | None:
+    """The params that a delivery gives, as texts; None where its `when` is false, so that nothing starts.
+
+    A param that comes to null is not given. Raises Usage for what cannot be worked out: the delivery is another one
+    than the trigger was written for.
+    """
+    scope = {"event": {"body": body, "headers": Headers(headers)}}
+    when = webhook.when
+    if when is not None and not _evaluated(f"{trigger}: when", expressions.condition, when, scope):
+        return None
+    found = {
+        name: _evaluated(f"{trigger}: param {name}", expressions.value, text, scope)
+        for name, text in webhook.params.items()
+    }
+    return {name: as_text(value) for name, value in found.items() if value is not None}
+
+
+def _evaluated(
+    what: str, evaluate: Callable[[str, expressions.Scope], Any], text: str, scope: expressions.Scope
+) -> Any:
+    try:
+        return evaluate(text, scope)
+    except ExpressionError as error:
+        raise Usage(
+            f"trigger {what} cannot be worked out from this delivery: {error.problem}", hint=error.hint
+        ) from None
