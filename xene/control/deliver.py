@@ -39,8 +39,8 @@ def to_pipeline(
 ) -> Answered:
     """To the default webhook of a pipeline: one run. `source` is the id of a run whose artifacts it takes.
 
-    Suspended or not: this is as `xene run`. Raises NotFound, Usage (bad params), Unplaceable, Conflict; then nothing
-    was stored.
+    Suspended or not: this is as `xene run`. Raises NotFound, Usage (bad params), Unplaceable, Conflict; then
+    nothing was stored.
     """
     known = None if delivery is None else deliveries.seen(conn, now, delivery, raw)
     if known is not None:

@@ -45,7 +45,7 @@ def _follower(conn: sqlite3.Connection, fire: Fire, row: pipelines.Row) -> tuple
 
 
 def absent(conn: sqlite3.Connection, fire_id: str, there: Collection[str]) -> dict[str, str | None]:
-    """The outcomes, in the fire of a trigger, of pipelines that others wait for and that are not among those `there`.
+    """The outcomes, in a trigger's fire, of pipelines that others wait for and that are not among those `there`.
 
     Those that follow themselves are left out: they have none until it is decided.
     """

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterator, Mapping
 
 from xene.engine import expressions
-from xene.engine.expressions import ExpressionError
-from xene.engine.expressions import as_text
+from xene.engine.expressions import ExpressionError, as_text
 from xene.errors import Usage
 from xene.model.trigger import WITHHELD, Webhook
 

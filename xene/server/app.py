@@ -194,7 +194,7 @@ def _refused(
 
 
 def _held_up(service: Service, request: web.Request, error: Unauthorized) -> Refused:
-    """Who has tried many tokens or signatures in vain waits until the next is refused; a good one opens any time."""
+    """Who has tried many tokens or signatures in vain is held up; a good one opens at any time."""
     if not any(header in request.headers for header in verify.HEADERS.values()):
         return error
     wait = service.refusals.take(client(request), time.monotonic())

@@ -1,4 +1,4 @@
-"""Webhooks: the default one of every pipeline, and those of triggers. What is accepted is on disk before the answer.
+"""Webhooks: the default one of each pipeline, and those of triggers. What is accepted is on disk before the answer.
 
 A delivery is verified over its bytes before anything of it is read. One that comes again, known by its sender's
 key, is answered as it was; it is looked up only after it was verified.
@@ -41,14 +41,11 @@ _PATH = (Param("workflow", "The workflow's name.", place="path"),)
 _KEY_PARAM = Param(
     KEY_HEADER, "The same key within 7 days gets the same answer, and starts nothing.", _KEY, place="header"
 )
-_BODY = {
-    "type": "object",
-    "properties": {
-        "params": {"type": "object", "description": "Values of the pipeline's params, by name."},
-        "artifactsFrom": {"type": "string", "description": "A run whose artifacts the new one takes."},
-    },
-    "additionalProperties": False,
+_FIELDS = {
+    "params": {"type": "object", "description": "Values of the pipeline's params, by name."},
+    "artifactsFrom": {"type": "string", "description": "A run whose artifacts the new one takes."},
 }
+_BODY = {"type": "object", "properties": _FIELDS, "additionalProperties": False}
 _STARTED = Answer("The runs that it started are on disk.", shapes.STARTED)
 _NOTHING = Answer("It was taken, and starts nothing: `when` is false, or it is suspended.", shapes.STARTED)
 
@@ -100,7 +97,7 @@ async def _to_pipeline(request: web.Request) -> web.StreamResponse:
 def _checked(body: dict[str, Any]) -> tuple[Mapping[str, Any], str | None]:
     """`params` and `artifactsFrom`. Raises Refused."""
     for name in body:
-        if name not in _BODY["properties"]:
+        if name not in _FIELDS:
             raise Refused(
                 f"there is no field {name!r} here", hint="it takes params, artifactsFrom", code="bad-body"
             )

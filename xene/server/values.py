@@ -28,7 +28,7 @@ class Values:
 
     def __init__(self, home: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._home, self._clock = home, clock
-        self._kept: dict[Secret, _Kept] = {}
+        self._kept: dict[tuple[object, ...], _Kept] = {}
         self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -37,11 +37,12 @@ class Values:
     async def get(self, secret: Secret, *, older_than: float = KEPT) -> bytes:
         """Its value, read anew if what is kept is older. Raises SecretMissing, NotTrusted, Storage."""
         async with self._turn:
-            found = self._kept.get(secret)
+            key = (secret.name, secret.env, secret.file, secret.command, secret.age)
+            found = self._kept.get(key)
             if found is None or self._clock() - found.at >= older_than:
-                self._kept.pop(secret, None)
+                self._kept.pop(key, None)
                 value = await asyncio.to_thread(self._read, secret)
-                found = self._kept[secret] = _Kept(value, self._clock())
+                found = self._kept[key] = _Kept(value, self._clock())
         return found.value
 
     def _read(self, secret: Secret) -> bytes:

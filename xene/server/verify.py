@@ -45,7 +45,7 @@ def _token(secret: bytes, proof: str, _: bytes) -> bool:
 
 
 def _bearer(secret: bytes, proof: str, _: bytes) -> bool:
-    scheme, _, word = proof.partition(" ")
+    scheme, _blank, word = proof.partition(" ")
     return scheme.lower() == "bearer" and _same(secret, word.strip())
 
 
