@@ -56,7 +56,7 @@ def told(document: dict[str, dict[str, dict[str, object]]]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             assert isinstance(operation, dict)
-            name = path.replace("{id}", "ID").rpartition("/")[2]
+            name = re.sub(r"{(\w+)}", lambda found: found[1].upper(), path).rpartition("/")[2]
             (row,) = [line for line in table.splitlines() if re.search(rf"(/|`){re.escape(name)}`", line)]
             role = re.search(r"the role (\w+)", str(operation.get("description")))
             assert f"| `{role[1]}` |" in row if role else "| none |" in row

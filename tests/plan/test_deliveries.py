@@ -25,8 +25,14 @@ def of(when: str | None = None, body: Any = PUSH, **given: str) -> dict[str, str
 
 
 def test_params_are_texts_and_null_is_not_given() -> None:
-    found = of(None, PUSH, a="${{ event.body.after }}", b="${{ event.body.nothing.there }}", c="${{ event.body.n }}",
-               d="${{ event.body.deep }}", e="at ${{ event.headers['x-github-event'] }}", f="plain")  # fmt: skip
+    found = of(
+        a="${{ event.body.after }}",
+        b="${{ event.body.nothing.there }}",
+        c="${{ event.body.n }}",
+        d="${{ event.body.deep }}",
+        e="at ${{ event.headers['x-github-event'] }}",
+        f="plain",
+    )
     assert found == {
         "a": "6113728f", "c": "3", "d": '{"list":[1,{"a":null}]}', "e": "at push", "f": "plain",
     }  # fmt: skip

@@ -7,12 +7,12 @@ claims to be was verified before; the next pass hands the runs to their agents.
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping
 
 from xene.control import fire
-from xene.errors import NotFound
+from xene.errors import Conflict, NotFound
 from xene.model.trigger import Webhook, webhook_from_json
-from xene.plan import deliveries as plan
+from xene.plan.deliveries import Asked
 from xene.store import deliveries, objects, overrides
 from xene.store.deliveries import Answered, Delivery
 
@@ -20,11 +20,8 @@ WEBHOOK = "webhook"  # the trigger of runs that a default webhook starts
 ACCEPTED, NOTHING = 202, 200
 
 
-class Event(NamedTuple):
-    """What came to a webhook trigger: the body as JSON, and the headers."""
-
-    body: Any
-    headers: Mapping[str, str]
+class Moved(Conflict):
+    """The trigger is another one than the delivery was verified for: it is to be verified anew."""
 
 
 def to_pipeline(
@@ -54,23 +51,27 @@ def to_trigger(
     now: float,
     workflow: str,
     trigger: str,
-    event: Event,
+    asked: Asked,
     delivery: Delivery | None,
     raw: bytes,
 ) -> Answered:
     """To a webhook trigger: a run of each pipeline that names it, and what follows from them.
 
-    No run where `when` is false or all of them are suspended. Raises like `to_pipeline`.
+    `asked` was worked out beforehand, so that nobody waits for it who wants to write. No run where `when` is false or
+    all of them are suspended. Raises like `to_pipeline`, and Moved where the trigger was changed meanwhile.
     """
     known = None if delivery is None else deliveries.seen(conn, now, delivery, raw)
     if known is not None:
         return known
     spec = _spec(conn, workflow)
-    params = plan.params(trigger, webhook_of(spec, workflow, trigger), event.body, event.headers)
-    named = _named(conn, workflow, spec, trigger) if params is not None else []
-    if params is None or not named:
+    if webhook_of(spec, workflow, trigger) != asked.webhook:
+        raise Moved(f"trigger {workflow}/{trigger} was changed just now", hint="send it again")
+    if asked.refused is not None:
+        raise asked.refused
+    named = [] if asked.params is None else _named(conn, workflow, spec, trigger)
+    if asked.params is None or not named:
         return _kept(conn, now, delivery, raw, Answered(NOTHING, ()))
-    fired, _ = fire.begin(conn, now, workflow, trigger, params, named=named)
+    fired, _ = fire.begin(conn, now, workflow, trigger, asked.params, named=named)
     return _kept(conn, now, delivery, raw, Answered(ACCEPTED, fired.runs))
 
 

@@ -1,4 +1,4 @@
-"""Runs and slots that have had their time go from the state, with their logs and artifacts, one lot at a time.
+"""Runs, slots and deliveries that have had their time go from the state, with logs and artifacts, a lot at a time.
 
 Called by `control.passes` now and then, and by `control.gc`. Needs no lock: it touches only runs with which control
 is done. What goes is decided by `plan.retention`, in which order by `store.history`.
@@ -16,13 +16,14 @@ from xene.control.archive import part_path, zip_path
 from xene.control.place import Place
 from xene.model.pipeline_codec import history_from_json
 from xene.plan import retention
-from xene.store import history
+from xene.store import deliveries, history
 from xene.store.db import State
 from xene.store.files import sync_directory
 
 PAUSE = 600.0  # seconds between two looks at all pipelines
 LOT = 200  # runs that go in one lot
 SLOTS = 5000  # slots that go in one lot
+DELIVERIES = 5000  # and deliveries of webhooks
 
 
 class Pruned(NamedTuple):
@@ -45,7 +46,8 @@ def prune(place: Place, state: State, now: float, most: int = LOT) -> Pruned:
     runs, more_runs = prune_runs(place, state, now, most)
     with state.transaction() as conn:
         slots = history.remove_slots(conn, now - retention.SLOT_AGE, SLOTS)
-        more = more_runs or slots == SLOTS
+        gone = deliveries.remove_old(conn, now, DELIVERIES)
+        more = more_runs or slots == SLOTS or gone == DELIVERIES
         if not more:
             history.looked(conn, now)
     return Pruned(runs, slots, more)

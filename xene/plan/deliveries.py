@@ -1,12 +1,12 @@
 """What a delivery to a webhook trigger asks for: whether it starts anything, and with which params. Pure.
 
-Called by `control.deliver` with a delivery that was verified. Whatever it holds is data: it is looked up by the
+Called by `server.hooks` with a delivery that was verified. Whatever it holds is data: it is looked up by the
 trigger's expressions, whose work is bounded, and is never anything else.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
 from xene.engine import expressions
 from xene.engine.expressions import ExpressionError, as_text
@@ -29,6 +29,22 @@ class Headers(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._found)
+
+
+class Asked(NamedTuple):
+    """What a delivery asks for, as `webhook` has it: `params`, None where it starts nothing; or why it is refused."""
+
+    webhook: Webhook
+    params: Mapping[str, str] | None = None
+    refused: Usage | None = None
+
+
+def asked(trigger: str, webhook: Webhook, body: Any, headers: Mapping[str, str]) -> Asked:
+    """What a delivery asks for; it may take a second for each expression, whatever comes."""
+    try:
+        return Asked(webhook, params(trigger, webhook, body, headers))
+    except Usage as error:
+        return Asked(webhook, refused=error)
 
 
 def params(trigger: str, webhook: Webhook, body: Any, headers: Mapping[str, str]) -> dict[str, str] | None:

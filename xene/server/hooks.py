@@ -6,18 +6,18 @@ key, is answered as it was; it is looked up only after it was verified.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Mapping
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from xene.control import deliver
-from xene.control.deliver import ACCEPTED, NOTHING, Event
-from xene.errors import NotTrusted
+from xene.control.deliver import ACCEPTED, NOTHING, Moved
 from xene.model.codec import secret_from_json
 from xene.model.secret import Secret
 from xene.model.trigger import BEARER, GITHUB, GITLAB, Webhook
-from xene.secrets.sources import SecretMissing
+from xene.plan.deliveries import asked as asked_by
 from xene.server import shapes, verify
 from xene.server.app import KEY_HEADER, idempotency_key, json_object, parse_json, raw_body
 from xene.server.auth import check_scope
@@ -31,10 +31,11 @@ from xene.store.db import State
 from xene.store.deliveries import Answered, Delivery
 from xene.store.tokens import TRIGGER
 
-KEYS: Mapping[str, str] = {GITHUB: "X-GitHub-Delivery", GITLAB: "X-Gitlab-Event-UUID"}
+KEYS = (KEY_HEADER, "X-GitHub-Delivery", "X-Gitlab-Event-UUID")  # the first that is there counts
 PING = "ping"  # GitHub's event for a new hook: it asks for an answer and for nothing else
 FORM = "application/x-www-form-urlencoded"
 LATER = 5  # seconds after which a secret that cannot be had is worth another try
+TIMES = 3  # that a delivery is verified anew, where its trigger is being changed
 
 _KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
 _PATH = (Param("workflow", "The workflow's name.", place="path"),)
@@ -84,7 +85,7 @@ async def _to_pipeline(request: web.Request) -> web.StreamResponse:
     asked(request, ())
     workflow, pipeline = request.match_info["workflow"], request.match_info["pipeline"]
     check_scope(token(request), workflow, pipeline)
-    raw, key = await raw_body(request), idempotency_key(request)
+    raw, key = await raw_body(request), _key(request)
     given, reference = _checked(json_object(raw))
     source = await _source(request, reference)
     delivery = None if key is None else Delivery(request.path, token(request).name, key)
@@ -123,17 +124,26 @@ async def _to_trigger(request: web.Request) -> web.StreamResponse:
     asked(request, ())
     workflow, trigger = request.match_info["workflow"], request.match_info["trigger"]
     raw = await raw_body(request)
+    for _ in range(TIMES):
+        try:
+            return _answered(await _delivered(request, workflow, trigger, raw))
+        except Moved:
+            continue
+    raise Busy("the trigger is being changed", retry_after=LATER)
+
+
+async def _delivered(request: web.Request, workflow: str, trigger: str, raw: bytes) -> Answered:
+    """Verify it, see what it asks for, and store that. Raises Moved where the trigger was changed meanwhile."""
     webhook, secret = await _look_up(request, workflow, trigger)
     await _verify(request, webhook, secret, raw)
     if webhook.verify == GITHUB and request.headers.get("X-GitHub-Event") == PING:
-        return _answered(Answered(NOTHING, ()))
-    event = Event(_parsed(request, raw), _headers(request))
-    key = _key(request, webhook)
+        return Answered(NOTHING, ())
+    key, body = _key(request), _parsed(request, raw)
+    found = await asyncio.to_thread(asked_by, trigger, webhook, body, _headers(request))
     delivery = None if key is None else Delivery(request.path, "", key)
-    found = await service(request).writer.submit(
-        lambda conn, now: deliver.to_trigger(conn, now, workflow, trigger, event, delivery, raw)
+    return await service(request).writer.submit(
+        lambda conn, now: deliver.to_trigger(conn, now, workflow, trigger, found, delivery, raw)
     )
-    return _answered(found)
 
 
 async def _look_up(request: web.Request, workflow: str, trigger: str) -> tuple[Webhook, Secret | None]:
@@ -168,16 +178,11 @@ _HINTS = {
 
 async def _value(request: web.Request, webhook: Webhook, secret: Secret | None, age: float) -> bytes:
     """The secret's value. Whoever asks is not told why it cannot be had: the controller's log is."""
-    found = service(request)
-    try:
-        if secret is None:
-            raise SecretMissing(f"there is no Secret {webhook.secret}", hint="declare it, and apply it")
-        return await found.values.get(secret, older_than=age)
-    except (SecretMissing, NotTrusted) as error:
-        found.say(f"{request.method} {request.path}: {error.message}; {error.hint}")
-        raise Busy(
-            "the secret that it is verified with cannot be had", retry_after=LATER, code="secret-missing"
-        ) from None
+    found = await service(request).values.get(webhook.secret, secret, older_than=age)
+    if found is None:
+        words = "the secret that it is verified with cannot be had"
+        raise Busy(words, retry_after=LATER, code="secret-missing")
+    return found
 
 
 def _parsed(request: web.Request, raw: bytes) -> Any:
@@ -206,11 +211,10 @@ def _payload(raw: bytes) -> bytes:
     return found[0].encode("utf-8", "surrogatepass")
 
 
-def _key(request: web.Request, webhook: Webhook) -> str | None:
-    """By what the sender knows this delivery again: its own header, or that of the forge."""
-    key = idempotency_key(request)
-    forge = KEYS.get(webhook.verify)
-    return idempotency_key(request, forge) if key is None and forge is not None else key
+def _key(request: web.Request) -> str | None:
+    """By what the sender knows this delivery again. Raises Refused."""
+    keys = (idempotency_key(request, header) for header in KEYS)
+    return next((key for key in keys if key is not None), None)
 
 
 def _answered(found: Answered) -> web.Response:

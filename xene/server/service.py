@@ -40,7 +40,7 @@ class Service:
     values: Values = field(init=False)
 
     def __post_init__(self) -> None:
-        self.values = Values(self.place.home)
+        self.values = Values(self.place.home, self.say)
 
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)

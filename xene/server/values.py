@@ -1,7 +1,8 @@
 """The secrets that webhooks are verified with, kept in memory for a moment.
 
-A flood of deliveries must not start a password manager for each. A secret that was changed is seen at the first
-delivery that it does not fit, and after `KEPT` seconds anyway.
+A flood of deliveries must not start a password manager for each, nor fill the log. A secret that was changed is seen
+at the first delivery that it does not fit, and after `KEPT` seconds anyway; one that cannot be had is asked for again
+after `AGAIN` seconds. Slow ones hold up nobody but those who want them.
 """
 
 from __future__ import annotations
@@ -9,41 +10,63 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import Callable, NamedTuple
+from dataclasses import dataclass, field
+from typing import Callable
 
 from xene.control.settings import sources
+from xene.errors import XeneError
 from xene.model.secret import Secret
+from xene.secrets.sources import SecretMissing
 
 KEPT = 60.0  # seconds for which a value is taken from memory
-AGAIN = 5.0  # seconds between two readings because of deliveries that do not fit
+AGAIN = (
+    5.0  # seconds between two readings because of deliveries that do not fit, or of a secret that is missing
+)
 
 
-class _Kept(NamedTuple):
-    value: bytes
-    at: float
+@dataclass
+class _Place:
+    """What is kept of one secret: its value, None where it could not be had, read at `at` from where `secret` says."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    secret: Secret | None = None
+    value: bytes | None = field(default=None, repr=False)
+    at: float | None = None
 
 
 class Values:
-    """`home` is $XENE_HOME. `clock` is monotonic, in seconds."""
+    """`home` is $XENE_HOME. `say` writes a line of the controller's log; `clock` is monotonic, in seconds."""
 
-    def __init__(self, home: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._home, self._clock = home, clock
-        self._kept: dict[tuple[object, ...], _Kept] = {}
-        self._turn = asyncio.Lock()
+    def __init__(
+        self, home: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._home, self._say, self._clock = home, say, clock
+        self._places: dict[str, _Place] = {}
 
     def __repr__(self) -> str:
-        return f"<Values of {len(self._kept)} secrets>"  # never the values, wherever it may be printed
+        return f"<Values of {len(self._places)} secrets>"  # never the values, wherever it may be printed
 
-    async def get(self, secret: Secret, *, older_than: float = KEPT) -> bytes:
-        """Its value, read anew if what is kept is older. Raises SecretMissing, NotTrusted, Storage."""
-        async with self._turn:
-            key = (secret.name, secret.env, secret.file, secret.command, secret.age)
-            found = self._kept.get(key)
-            if found is None or self._clock() - found.at >= older_than:
-                self._kept.pop(key, None)
-                value = await asyncio.to_thread(self._read, secret)
-                found = self._kept[key] = _Kept(value, self._clock())
-        return found.value
+    async def get(self, name: str, secret: Secret | None, *, older_than: float = KEPT) -> bytes | None:
+        """The value of the secret of that name, read anew if what is kept is older than so many seconds.
 
-    def _read(self, secret: Secret) -> bytes:
-        return os.fsencode(sources(self._home).value(secret))
+        None where it cannot be had; why is told to the log alone. `secret` None: there is no such object.
+        """
+        place = self._places.setdefault(name, _Place())
+        async with place.turn:
+            limit = AGAIN if place.value is None else older_than
+            if place.at is None or place.secret != secret or self._clock() - place.at >= limit:
+                place.value = None
+                place.value = await asyncio.to_thread(self._read, name, secret)
+                place.secret, place.at = secret, self._clock()
+            return place.value
+
+    def _read(self, name: str, secret: Secret | None) -> bytes | None:
+        try:
+            if secret is None:
+                raise SecretMissing(f"there is no Secret {name}", hint="declare it, and apply it")
+            return os.fsencode(sources(self._home).value(secret))
+        except XeneError as error:
+            self._say(
+                f"webhooks cannot be verified: {error.message}" + (f"; {error.hint}" if error.hint else "")
+            )
+            return None

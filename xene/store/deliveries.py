@@ -57,11 +57,16 @@ def keep(
         "INSERT OR REPLACE INTO deliveries (route, token, key, body, answer, at) VALUES (?, ?, ?, ?, ?, ?)",
         (*delivery, _digest(body), json.dumps({"status": status, "runs": list(runs)}), now),
     )
-    conn.execute(
+    remove_old(conn, now, _LOT)
+
+
+def remove_old(conn: sqlite3.Connection, now: float, most: int) -> int:
+    """Delete those that have had their time, at most so many; how many went."""
+    return conn.execute(
         "DELETE FROM deliveries WHERE (route, token, key) IN"
         " (SELECT route, token, key FROM deliveries WHERE at <= ? ORDER BY at LIMIT ?)",
-        (now - KEPT, _LOT),
-    )
+        (now - KEPT, most),
+    ).rowcount
 
 
 def _digest(body: bytes) -> str:
