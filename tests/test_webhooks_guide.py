@@ -32,6 +32,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         try:
             first = [json.loads(shell(line, URL=serving.url, TOKEN=token)) for line in default.splitlines()]
             second = shell(f"cd {tmp_path}\n{signed}", URL=serving.url, GITHUB_HOOK=secret)
+            assert "error" not in second, second + serving.log.read_text()
             runs = [run for answer in first for run in answer["runs"]]
             runs += [run for answer in re.findall(r"{.*?}", second) for run in json.loads(answer)["runs"]]
             ended = {run: hosts.xene("wait", run, "-o", "json", code=None).json for run in runs}

@@ -32,7 +32,7 @@ class Headers(Mapping[str, str]):
 
 
 class Asked(NamedTuple):
-    """What a delivery asks for, as `webhook` has it: `params`, None where it starts nothing; or why it is refused."""
+    """What a delivery asks for, as `webhook` has it: `params`, None: it starts nothing; or why it is refused."""
 
     webhook: Webhook
     params: Mapping[str, str] | None = None

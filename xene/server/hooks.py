@@ -186,10 +186,15 @@ async def _value(request: web.Request, webhook: Webhook, secret: Secret | None, 
 
 
 def _parsed(request: web.Request, raw: bytes) -> Any:
-    """The body as JSON, or the `payload` of a form; an empty one is an empty object. Raises Refused."""
-    if request.content_type == FORM:
+    """The body as JSON, or the `payload` of a form; an empty one is an empty object. Raises Refused.
+
+    curl calls everything a form unless it is told otherwise; no form begins like JSON.
+    """
+    if not raw.strip():
+        return {}
+    if request.content_type == FORM and raw.lstrip()[:1] not in (b"{", b"["):
         return parse_json(_payload(raw))
-    return parse_json(raw) if raw.strip() else {}
+    return parse_json(raw)
 
 
 def _headers(request: web.Request) -> Mapping[str, str]:
