@@ -58,7 +58,8 @@ def to_trigger(
     """To a webhook trigger: a run of each pipeline that names it, and what follows from them.
 
     `asked` was worked out beforehand, so that nobody waits for it who wants to write. No run where `when` is
-    false or all of them are suspended. Raises like `to_pipeline`, and Moved where the trigger was changed meanwhile.
+    false or all of them are suspended. Raises like `to_pipeline`, and Moved where
+    the trigger was changed meanwhile.
     """
     known = None if delivery is None else deliveries.seen(conn, now, delivery, raw)
     if known is not None:

@@ -1,8 +1,8 @@
 """The secrets that webhooks are verified with, kept in memory for a moment.
 
 A flood of deliveries must not start a password manager for each, nor fill the log. A secret that was changed is
-seen at the first delivery that it does not fit, and after `KEPT` seconds anyway; one that cannot be had is asked for
-again after `AGAIN` seconds. Slow ones hold up nobody but those who want them.
+seen at the first delivery that it does not fit, and after `KEPT` seconds anyway; one that cannot be had is asked
+for again after `AGAIN` seconds. Slow ones hold up nobody but those who want them.
 """
 
 from __future__ import annotations
