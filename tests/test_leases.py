@@ -6,11 +6,12 @@ no slot is fired twice, nothing runs at two agents at once, and what cannot be k
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -243,21 +244,26 @@ def test_renewals_that_are_under_way_for_half_a_minute(scene: Scene) -> None:
     scene.check_ledger()
 
 
+def signal_all(pids: Iterable[int], number: int) -> None:
+    """Some of them live for a moment only."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 @pytest.mark.slow
 def test_a_host_that_stands_still_for_a_minute(scene: Scene) -> None:
     """A virtual machine that is paused: everything on it stops, and goes on as if nothing had been."""
     first = scene.begin()
     assert scene.fleet.hosts is not None
     pids = processes(scene.fleet.hosts[0].root)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    signal_all(pids, signal.SIGSTOP)
     try:
         scene.until(lambda: scene.is_held("near", "host-1"), "near gets what far has lost")
         assert scene.run(first)["phase"] == "Unknown"
         scene.until(lambda: scene.fired()[-1][0] == "near", "near fires the next slot")
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        signal_all(pids, signal.SIGCONT)
     scene.until(lambda: scene.run(first)["phase"] == "Error", "far is heard")
     assert scene.run(first)["reason"] == "LeaseEnded"
     beat = scene.beat("host-1")
