@@ -71,7 +71,7 @@ def test_a_real_one_in_full():
     assert pipeline.concurrency_policy == "Allow"
     assert workflow.env["PATH"].startswith("/usr/local/sbin:") and workflow.env["LOGNAME"] == "logcheck"
     assert made.dropped[0][0] == 6 and "it starts with the machine" in made.text
-    assert "# Line 4, MAILTO=root: nothing is mailed yet" in made.text
+    assert "# Line 4, MAILTO=root: no address to which a notice could be mailed" in made.text
 
 
 # -- lines

@@ -126,11 +126,16 @@ def serve(call: Call, directory: str, listening: Listening | None = None, *, git
 
 def _companions(call: Call, listening: Listening | None) -> list[Companion]:
     """What runs beside the controller. Raises Usage, for example for a certificate that cannot be read."""
+    from xene.notify.companion import Notifier
+
+    def say(text: str) -> None:
+        _say(call, text)
+
     if listening is None:
-        return []
+        return [Notifier(say)]
     from xene.server.companion import Server
 
-    return [Server(listening, lambda text: _say(call, text))]
+    return [Notifier(say), Server(listening, say)]
 
 
 def _listen(wishes: Wishes) -> None:

@@ -13,6 +13,7 @@ from xene.manifest import connectors, graph, places, templates
 from xene.manifest.containers import container_findings
 from xene.manifest.durations import duration_findings
 from xene.manifest.findings import Finding, Path
+from xene.manifest.notices import notice_findings
 from xene.manifest.params import param_findings
 from xene.manifest.paths import artifact_findings, work_dir_findings
 from xene.manifest.plain import fields, items, text
@@ -38,6 +39,7 @@ def workflow_findings(data: Any, has_templates: bool, has_conditions: bool = Tru
         yield from _Pipeline(pipeline, path, env, has_templates or has_conditions).findings()
     yield from _between(pipelines, ("spec", "pipelines"))
     yield from trigger_findings(spec, ("spec",))
+    yield from notice_findings(spec, ("spec",))
     if has_templates:
         found = places.of(spec, places.WORKFLOW, ("spec",))
         yield from templates.findings(found, lambda: of_workflow_env(pipelines.values()))
@@ -103,6 +105,7 @@ class _Pipeline:
         yield from param_findings(fields(data, "params"), (*path, "params"))
         yield from duration_findings(data, path)
         yield from staying_findings(data, path)
+        yield from notice_findings(data, path)
         yield from _requirements(data, path)
         yield from _secrets(data, path)
         yield from graph.findings(self.needs, connectors.TASK, "this pipeline", self._of_finally())

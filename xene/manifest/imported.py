@@ -19,9 +19,11 @@ Variables = Mapping[str, str]
 
 # What cron sets where the crontab does not.
 _DEFAULTS = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
-_MAIL = ("MAILTO", "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING")
+MAILTO = "MAILTO"
+_MAIL = (MAILTO, "MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING")
 _ZONE, _DELAY = "CRON_TZ", "RANDOM_DELAY"
 _CRONS_OWN = frozenset({*_MAIL, _ZONE, _DELAY, "LOGNAME", "START_HOURS_RANGE"})
+_ADDRESS = re.compile(r"[^\s@,;<>\"]{1,64}@[^\s@,;<>\"]{1,255}\Z")
 _VARIABLE = re.compile(r"(?!XENE_)[A-Za-z_][A-Za-z0-9_]{0,255}\Z")
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"})
 
@@ -109,15 +111,32 @@ def _head(crontab: Crontab, origin: str, zone: str, dropped: list[tuple[int, str
         ]
     for number, name, value in crontab.variables:
         if name in _MAIL and value:
-            lines.append(
-                f"Line {number}, {name}={value}: nothing is mailed yet; what a job prints is in xene logs."
-            )
+            lines.append(f"Line {number}, {name}={value}: {_of_mail(name, value)}")
     if dropped:
         lines += ["", "Not kept:"]
         for number, why in dropped:
             first, *rest = why.split("\n")
             lines += [f"  line {number}: {first}", *(f"    {line}" for line in rest)]
     return lines
+
+
+def _of_mail(name: str, value: str) -> str:
+    """What becomes of a setting of cron's mails."""
+    if name != MAILTO:
+        return "mails of Xene have no such setting."
+    if not addresses(value):
+        return "no address to which a notice could be mailed; what a job prints is in xene logs."
+    return "gets a mail when a job fails or is missed; what it prints is in xene logs."
+
+
+def addresses(value: str) -> list[str]:
+    """Those of a MAILTO that mail can be sent to from anywhere: a bare `root` is one of a machine."""
+    return list(dict.fromkeys(each.strip() for each in value.split(",") if _ADDRESS.match(each.strip())))
+
+
+def _notify(job: Job) -> list[dict[str, Any]]:
+    to = addresses(job.variables.get(MAILTO, ""))
+    return [{"on": ["Error", "Missed"], "email": {"to": to}}] if to else []
 
 
 def _workflow(
@@ -155,6 +174,7 @@ def _pipeline(name: str, kept: _Kept, shared: Variables, agent: str | None) -> d
         **({"env": own} if own else {}),
         **({"placement": {"agent": agent}} if agent else {}),
         "concurrencyPolicy": "Allow",
+        **({"notify": told} if (told := _notify(kept.job)) else {}),
         "tasks": {"job": {"steps": _steps(kept.job, kept.env["SHELL"])}},
     }
 

@@ -9,7 +9,4 @@ NOT_YET = "is not in this version of Xene yet"
 
 KINDS: tuple[str, ...] = ()
 
-KEYS: dict[str, frozenset[str]] = {
-    "WorkflowSpec": frozenset({"notify"}),
-    "Pipeline": frozenset({"notify"}),
-}
+KEYS: dict[str, frozenset[str]] = {}

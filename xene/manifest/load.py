@@ -20,7 +20,7 @@ from xene.manifest.entries import Declared, Entry, Loaded, ObjectReference
 from xene.manifest.findings import Finding, Path
 from xene.manifest.inside import Inside
 from xene.manifest.nodes import Fields, Flaw, Node, Scalar
-from xene.manifest.plain import fields, text
+from xene.manifest.plain import fields, items, text
 from xene.manifest.problems import Problem, did_you_mean, listed, quoted
 from xene.manifest.reuse import Templates
 from xene.manifest.secrets import secret_findings
@@ -270,9 +270,17 @@ def _named(spec: Any) -> Iterator[tuple[str, str, Path]]:
         secret = text(fields(body, "webhook"), "secretRef")
         if secret is not None and is_name(secret):
             yield "Secret", secret, ("triggers", trigger, "webhook", "secretRef")
+    yield from _named_by_notices(spec)
     for pipeline, body in fields(spec, "pipelines").items():
-        for kind, name, place in _named_by_pipeline(body):
+        for kind, name, place in (*_named_by_pipeline(body), *_named_by_notices(body)):
             yield kind, name, ("pipelines", pipeline, *place)
+
+
+def _named_by_notices(holder: Any) -> Iterator[tuple[str, str, Path]]:
+    for index, notice in enumerate(items(holder, "notify")):
+        secret = text(fields(notice, "webhook"), "secretRef")
+        if secret is not None and is_name(secret):
+            yield "Secret", secret, ("notify", index, "webhook", "secretRef")
 
 
 def _named_by_pipeline(pipeline: Any) -> Iterator[tuple[str, str, Path]]:

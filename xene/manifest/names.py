@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, Mapping
 
-from xene.engine.mismatch import OBJECT, TEXT, shown
+from xene.engine.mismatch import ANY, OBJECT, TEXT, shown
 from xene.engine.tree import Name
 from xene.manifest import event_names, outputs
 from xene.manifest.expression_types import Fault
@@ -16,6 +16,7 @@ from xene.manifest.keys import UNKNOWN, behind, not_written_out
 from xene.manifest.problems import closest, did_you_mean, listed, quoted
 from xene.manifest.reach import Reach, Types
 from xene.manifest.typos import slip_of
+from xene.model.notice import FACTS
 
 _FOREIGN = {"needs": "tasks", "jobs": "tasks", "inputs": "params", "parameters": "params", "vars": "env"}
 
@@ -30,6 +31,8 @@ class Names:
     def __call__(self, name: Name) -> str | Fault:
         if self.reach.event and name.root != "secrets":
             return event_names.of_webhook(name)
+        if self.reach.notice:
+            return _of_notice(name)
         rule = _ROOTS.get(name.root)
         return _nothing(name, self.reach) if rule is None else rule(self, name)
 
@@ -131,6 +134,21 @@ _ROOTS: Mapping[str, Callable[[Names, Name], str | Fault]] = {
     "secrets": Names.secret,
 }
 ROOTS = tuple(root for root in _ROOTS if root not in ("secrets", "event"))
+
+
+def _of_notice(name: Name) -> str | Fault:
+    """`notice.KEY`, the only name that the template of a notice may use."""
+    if name.root != "notice":
+        message = f"{quoted(shown(name))} is not in reach of a notice"
+        return Fault(name.offset, message, f"it may name notice.{', notice.'.join(FACTS)}", UNKNOWN)
+    if not name.keys:
+        return OBJECT
+    key = name.keys[0]
+    if not isinstance(key, str):
+        return not_written_out(name, key, "notice.text")
+    if key not in FACTS:
+        return Fault(name.offset, f"a notice has no {quoted(key)}", did_you_mean(key, FACTS, ""), UNKNOWN)
+    return behind(ANY, name, 1)
 
 
 def _nothing(name: Name, reach: Reach) -> Fault:

@@ -22,13 +22,14 @@ SCRIPT = "script"  # where no template may be
 
 # What has such places:
 WORKFLOW, PIPELINE, CONTEXT, CONTAINER, TASK = "spec", "pipeline", "context", "container", "task"
-WEBHOOK = "webhook"
+WEBHOOK, NOTICE = "webhook", "notice"
 NEED, APPROVAL, MATRIX, STEP = "need", "approval", "matrix", "step"
 
 ANY_AXIS = "*"  # stands for every key of a matrix that is no option
 PLACES: Mapping[str, Mapping[str, str]] = {
     WORKFLOW: {"env": TEXTS},
     WEBHOOK: {"params": TEXTS, "when": EXPRESSION},
+    NOTICE: {"template": TEXT},
     PIPELINE: {"env": TEXTS},
     CONTEXT: {"env": TEXTS, "workDir": TEXT, "shell": SCRIPT},
     CONTAINER: {"image": TEXT},
@@ -106,6 +107,8 @@ def keys_at(path: Path) -> Mapping[str, str]:
         return PLACES[WORKFLOW] if path == ("spec",) else _NONE
     if path[:2] == ("spec", "triggers"):
         return PLACES[WEBHOOK] if path[3:] == ("webhook",) else _NONE
+    if path[-1:] == ("webhook",) and "notify" in (path[1], path[3] if depth > 3 else ""):
+        return PLACES[NOTICE]
     if depth < 3 or depth == 4 or depth > 7 or path[1] != "pipelines" or path[0] != "spec":
         inside = path[:2] == ("spec", "task")  # of a TaskTemplate
         return keys_at((*_ANY_TASK, *path[2:])) if inside else _NONE

@@ -50,6 +50,7 @@ class Reach(NamedTuple):
     matrix: Types | None = None
     no_matrix: str = _NO_MATRIX  # why there is none
     in_finally: bool = False
+    notice: bool = False  # whether it is the template of a notice, which may name nothing else
     event: bool = False  # whether it is a webhook trigger, which may name nothing else
 
 
@@ -60,6 +61,7 @@ def param_types(pipeline: Any) -> Types:
 
 
 OF_WEBHOOK = Reach({}, whose="a webhook trigger", event=True)
+OF_NOTICE = Reach({}, whose="the template of a notice", notice=True)
 
 
 def of_workflow_env(pipelines: Iterable[Any]) -> Reach:

@@ -219,7 +219,7 @@ _TITLED = (
         "backoff",
         "matrix",
     ),
-    *("approval", "container", "limits", "trigger", "cron", "dst", "webhook", "history"),
+    *("approval", "container", "limits", "trigger", "cron", "dst", "webhook", "history", "notice"),
 )
 
 

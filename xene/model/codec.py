@@ -68,6 +68,7 @@ def workflow_to_json(workflow: Workflow) -> Json:
     pipelines = {name: pipeline_to_json(pipeline) for name, pipeline in workflow.pipelines.items()}
     spec = kept(
         suspend=workflow.suspend or None,
+        notify=[dict(each) for each in workflow.notify],
         env=dict(workflow.env),
         triggers={name: trigger_to_json(trigger) for name, trigger in workflow.triggers.items()},
     )
@@ -119,6 +120,7 @@ def workflow_from_json(data: Json) -> Workflow:
         env=spec.get("env", {}),
         triggers=triggers_from_json(spec.get("triggers", {})),
         suspend=spec.get("suspend", False),
+        notify=tuple(spec.get("notify", ())),
         **rest,
     )
 
@@ -150,15 +152,15 @@ def agent_from_json(data: Json) -> Agent:
     )
 
 
-_NOT_RUN = frozenset({"placement", "needs", "triggers", "history"})
+_NOT_RUN = frozenset({"placement", "needs", "triggers", "history", "notify"})
 
 
 def executable_spec(workflow: Mapping[str, Any], pipeline: str) -> Json:
     """What an agent needs to run `pipeline`: its JSON and the workflow's env.
 
     `workflow` is the JSON of `workflow_to_json`. Its `digest` is the pipeline's revision: prose, where a pipeline
-    goes, what comes before it, what starts it and how long its runs are kept do not change what runs, so they do
-    not change the revision.
+    goes, what comes before it, what starts it, how long its runs are kept and who is told do not change what
+    runs, so they do not change the revision.
     """
     spec = workflow["spec"]
     whole = spec["pipelines"][pipeline]

@@ -192,6 +192,7 @@ def pipeline_to_json(pipeline: Pipeline) -> Json:
         gracePeriod=duration(unless(pipeline.grace_period, DEFAULT_GRACE_PERIOD)),
         failFast=pipeline.fail_fast or None,
         history=history_to_json(pipeline.history),
+        notify=[dict(each) for each in pipeline.notify],
         contexts={name: context_to_json(context) for name, context in pipeline.contexts.items()},
         tasks={name: task_to_json(task) for name, task in pipeline.tasks.items()},
     ) | kept(**{"finally": {n: task_to_json(t, FINALLY_TIMEOUT) for n, t in pipeline.finally_.items()}})
@@ -390,4 +391,5 @@ def pipeline_from_json(name: str, data: Json) -> Pipeline:
         },
         triggers=tuple(data.get("triggers", ())),
         history=history_from_json(data.get("history", {})),
+        notify=tuple(data.get("notify", ())),
     )

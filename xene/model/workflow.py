@@ -6,7 +6,7 @@ renders them on the agent, when they are reached.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Tuple, Union
 
 from xene.model.records import dataclass, field
 
@@ -233,6 +233,7 @@ class Pipeline:
     finally_: Mapping[str, Task] = field(default_factory=dict)
     triggers: Tuple[str, ...] = ()  # those of the workflow that start it
     history: History = field(default_factory=History)
+    notify: Tuple[Mapping[str, Any], ...] = ()  # as in the manifest; see `model.notice`
 
 
 @dataclass(frozen=True)
@@ -247,3 +248,4 @@ class Workflow:
     env: Mapping[str, str] = field(default_factory=dict)
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
     suspend: bool = False
+    notify: Tuple[Mapping[str, Any], ...] = ()  # of all its pipelines

@@ -171,15 +171,16 @@ def _put_pipelines(conn: sqlite3.Connection, now: float, workflow: str, data: Ma
                 placement.get("size", 1),
                 json.dumps(body.get("needs", [])),
                 json.dumps(history_to_json(history_from_json(body.get("history", {})))),
+                json.dumps([*data["spec"].get("notify", ()), *body.get("notify", ())], sort_keys=True),
             )
         )
     conn.executemany(
-        "INSERT INTO pipelines (workflow, name, position, revision, placement, size, needs, history, phase,"
-        f" reason, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{phases.NOT_SCHEDULED}', 'New',"
+        "INSERT INTO pipelines (workflow, name, position, revision, placement, size, needs, history, notify,"
+        f" phase, reason, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '{phases.NOT_SCHEDULED}', 'New',"
         " 'it has not been placed yet')"
         " ON CONFLICT (workflow, name) DO UPDATE SET position = excluded.position,"
         " revision = excluded.revision, placement = excluded.placement, size = excluded.size,"
-        " needs = excluded.needs, history = excluded.history",
+        " needs = excluded.needs, history = excluded.history, notify = excluded.notify",
         rows,
     )
 

@@ -64,6 +64,12 @@ def run_now(conn: sqlite3.Connection, run_id: str) -> Json:
     return _with_tasks(conn, rows)[0]
 
 
+def run_if_known(conn: sqlite3.Connection, run_id: str) -> Json | None:
+    """The same; None where it has gone."""
+    rows = conn.execute(f"{_RUNS} WHERE id = ?", (run_id,)).fetchall()
+    return _with_tasks(conn, rows)[0] if rows else None
+
+
 def _with_tasks(conn: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> list[Json]:
     found = {row[0]: _run(row) for row in rows}
     numbers = list(found)

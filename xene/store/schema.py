@@ -36,7 +36,7 @@ CREATE TABLE pipelines (
   workflow TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL,
   revision TEXT NOT NULL REFERENCES revisions (digest),
   placement TEXT NOT NULL, size INTEGER NOT NULL, needs TEXT NOT NULL DEFAULT '[]',
-  history TEXT NOT NULL DEFAULT '{}',
+  history TEXT NOT NULL DEFAULT '{}', notify TEXT NOT NULL DEFAULT '[]',
   phase TEXT NOT NULL, reason TEXT, message TEXT, agent TEXT, tag TEXT,
   PRIMARY KEY (workflow, name)) WITHOUT ROWID;
 CREATE INDEX pipelines_name ON pipelines (name);
@@ -131,6 +131,17 @@ CREATE INDEX runs_created ON runs (created_at);
 CREATE INDEX runs_open ON runs (agent) WHERE ended = 0;
 CREATE INDEX runs_unsettled ON runs (agent) WHERE settled = 0;
 
+CREATE TABLE notices (
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
+  run TEXT, attempt INTEGER, trigger TEXT, since REAL, until REAL, count INTEGER NOT NULL DEFAULT 1,
+  target TEXT NOT NULL, made_at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL,
+  state TEXT NOT NULL DEFAULT 'waiting', error TEXT, done_at REAL);
+CREATE UNIQUE INDEX notices_run ON notices (run, attempt, target) WHERE run IS NOT NULL;
+CREATE UNIQUE INDEX notices_missed ON notices (workflow, pipeline, trigger, target)
+  WHERE run IS NULL AND tries = 0 AND state = 'waiting';
+CREATE INDEX notices_waiting ON notices (next_at) WHERE state = 'waiting';
+CREATE INDEX notices_done ON notices (done_at) WHERE state <> 'waiting';
+
 CREATE TABLE answers (
   run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE, task TEXT NOT NULL,
   approved INTEGER NOT NULL, message TEXT NOT NULL, at REAL NOT NULL,
@@ -214,6 +225,33 @@ CREATE TRIGGER pipelines_gone AFTER DELETE ON pipelines
   BEGIN DELETE FROM charges WHERE workflow = OLD.workflow AND pipeline = OLD.name; END;
 """
 
+# Whoever ends a run, or says that a slot was missed, leaves a notice for those who want to know, in one statement.
+# Slots that are missed before their notice is begun are one notice: a year of minutes is one mail.
+_MISSED = """
+    INSERT INTO notices (kind, workflow, pipeline, trigger, since, until, target, made_at, next_at)
+      SELECT 'Missed', NEW.workflow, NEW.pipeline, NEW.trigger, NEW.at, NEW.at,
+        json_remove(t.value, '$.on'), NEW.recorded_at, NEW.recorded_at + 5
+      FROM pipelines p, json_each(p.notify) t, json_each(t.value, '$.on') o
+      WHERE p.workflow = NEW.workflow AND p.name = NEW.pipeline AND p.notify <> '[]' AND o.value = 'Missed'
+      ON CONFLICT (workflow, pipeline, trigger, target) WHERE run IS NULL AND tries = 0 AND state = 'waiting'
+      DO UPDATE SET count = count + 1, since = min(since, excluded.since), until = max(until, excluded.until);"""
+NOTICES = f"""
+CREATE TRIGGER runs_ended AFTER UPDATE OF ended ON runs WHEN NEW.ended = 1 AND OLD.ended = 0
+  BEGIN INSERT OR IGNORE INTO notices (kind, workflow, pipeline, run, attempt, target, made_at, next_at)
+    SELECT o.value, NEW.workflow, NEW.pipeline, NEW.id, NEW.attempt, json_remove(t.value, '$.on'),
+      (julianday('now') - 2440587.5) * 86400.0, 0
+    FROM pipelines p, json_each(p.notify) t, json_each(t.value, '$.on') o
+    WHERE p.workflow = NEW.workflow AND p.name = NEW.pipeline AND p.notify <> '[]' AND o.value =
+      CASE WHEN NEW.phase = 'Error' THEN 'Error' WHEN NEW.attempt > 1 OR (SELECT e.phase FROM runs e
+        WHERE e.workflow = NEW.workflow AND e.pipeline = NEW.pipeline AND e.ended = 1 AND e.seq < NEW.seq
+        ORDER BY e.seq DESC LIMIT 1) = 'Error' THEN 'Recovered' END; END;
+CREATE TRIGGER slots_missed AFTER INSERT ON slots WHEN NEW.outcome IN ('missed', 'expired', 'unknown')
+  BEGIN {_MISSED} END;
+CREATE TRIGGER slots_missed_after_all AFTER UPDATE OF outcome ON slots
+  WHEN NEW.outcome IN ('missed', 'expired', 'unknown') AND OLD.outcome NOT IN ('missed', 'expired', 'unknown')
+  BEGIN {_MISSED} END;
+"""
+
 
 def _time(column: str, name: str = "") -> str:
     """An instant as RFC 3339 text with milliseconds."""
@@ -292,4 +330,4 @@ SELECT name, role, scope AS "for", {_time("created_at")}, {_time("expires_at")},
 FROM tokens;
 """
 
-SQL = TABLES + STALE + VIEWS
+SQL = TABLES + STALE + NOTICES + VIEWS

@@ -1,0 +1,178 @@
+"""Sends notices beside a controller at work: one thread with an event loop, one connection to the state.
+
+A try is written down before it is made, and what came of it after; so a notice is told at least once, whenever this
+dies. A slow target holds up nobody but itself: tries go side by side, a few for each target.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import threading
+import time
+from collections import Counter
+from typing import Callable, Sequence
+
+from xene.control.daemon import Context
+from xene.control.settings import settings
+from xene.errors import XeneError
+from xene.model.codec import secret_from_json
+from xene.model.notice import EMAIL, WEBHOOK
+from xene.model.secret import Secret
+from xene.notify import message, sender
+from xene.store import db, events, notices, objects
+from xene.store.db import State
+from xene.store.notices import Notice
+from xene.store.run_views import run_if_known
+
+LOOK = 1.0  # seconds between looks for what is due
+AT_ONCE, FOR_ONE = 20, 2  # tries side by side: in all, to one target
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0  # seconds until the second try; the longest
+PATIENCE = 3 * 86400.0  # seconds after which a notice is given up
+LONGEST_TRY = sender.SECONDS + 5.0  # seconds after which a try that nobody says anything of is dead
+STOP = 12.0  # seconds for what is under way when it is to stop
+FAILED = "NotifyFailed"
+
+
+def pause(tries: int, chance: float) -> float:
+    """Seconds until the next try after so many; `chance` in [0, 1) shortens it by up to a quarter."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 3.0 ** min(tries, 10)) * (1.0 - chance / 4)
+
+
+def _pause(notice: Notice) -> float:
+    return pause(notice.tries, random.random())
+
+
+def choose(due: Sequence[Notice], busy: Sequence[Notice]) -> list[Notice]:
+    """Which of those that are due are tried now: none that is under way, not too many, few to one target."""
+    chosen: list[Notice] = []
+    ids, targets = {each.id for each in busy}, Counter(map(_name, busy))
+    for notice in due:
+        if len(busy) + len(chosen) < AT_ONCE and notice.id not in ids and targets[_name(notice)] < FOR_ONE:
+            targets[_name(notice)] += 1
+            chosen.append(notice)
+    return chosen
+
+
+class Notifier:
+    """A companion of the controller. `say` writes a line of its log."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.failed: Exception | None = None
+        self._say, self._closing = say, threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, context: Context) -> None:
+        """Begin to send."""
+        self.failed = None
+        self._closing.clear()
+        self._thread = threading.Thread(target=self._serve, args=(context,), name="xene-notify", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what is under way."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join(STOP)
+
+    def reload(self) -> None:
+        """Settings are read for every try."""
+
+    def _serve(self, context: Context) -> None:
+        try:
+            asyncio.run(self._work(context))
+        except Exception as error:  # noqa: BLE001 - the controller looks at it, and ends
+            self.failed = error
+
+    async def _work(self, context: Context) -> None:
+        under_way: dict[asyncio.Task[None], Notice] = {}
+        while not self._closing.is_set():
+            try:
+                for notice in self._begin(context, list(under_way.values())):
+                    under_way[asyncio.create_task(self._tell(context, notice))] = notice
+            except XeneError as error:
+                self._say(f"notices: {error.message}")  # a full disk, another writer: later
+            await asyncio.sleep(LOOK)
+            for task in [task for task in under_way if task.done()]:
+                del under_way[task]
+                task.result()
+        if under_way:
+            await asyncio.wait(under_way, timeout=STOP - 1.0)
+
+    def _begin(self, context: Context, busy: list[Notice]) -> list[Notice]:
+        """What is to be tried now, after it was written down that it is."""
+        now = time.time()
+        with db.open_for_reading(context.place.state) as state:
+            found = notices.due(state.conn, now, 10 * AT_ONCE) if state.exists else []
+        chosen = choose(found, busy)
+        if chosen:
+            with self._open(context) as state, state.transaction() as conn:
+                notices.trying(conn, [(each.id, now + LONGEST_TRY + _pause(each)) for each in chosen])
+                notices.prune(conn, now)
+        return chosen
+
+    def _open(self, context: Context) -> State:
+        return db.open_state(context.place.state, create=False)
+
+    async def _tell(self, context: Context, notice: Notice) -> None:
+        try:
+            found, known = self._look_up(context, notice)
+            await sender.tell(context.place.home, context.uuid, notice.target, found, known)
+        except sender.Untold as untold:
+            self._store_failure(context, notice, str(untold))
+        except XeneError as error:
+            self._store_failure(context, notice, error.message)
+        else:
+            self._store(context, lambda state: self._delivered(state, notice))
+
+    def _delivered(self, state: State, notice: Notice) -> None:
+        with state.transaction() as conn:
+            notices.delivered(conn, time.time(), notice.id)
+
+    def _look_up(self, context: Context, notice: Notice) -> tuple[message.Facts, dict[str, Secret]]:
+        """Its facts, and the Secrets that its target names."""
+        with db.open_for_reading(context.place.state) as state, state.snapshot() as conn:
+            run = run_if_known(conn, notice.run) if notice.run is not None else None
+            data = {name: objects.read(conn, objects.SECRET, name) for name in _secrets(context, notice)}
+        known = {name: secret_from_json(each) for name, each in data.items() if each is not None}
+        return message.facts(notice, run), known
+
+    def _store_failure(self, context: Context, notice: Notice, why: str) -> None:
+        gone = time.time() - notice.made_at >= PATIENCE
+        if gone or notice.tries == 0:
+            self._say(f"notice {notice.id} ({_name(notice)}): {why}{'; it is given up' if gone else ''}")
+
+        def store(state: State) -> None:
+            with state.transaction() as conn:
+                if not gone:
+                    return notices.failed(conn, notice.id, time.time() + _pause(notice), why)
+                name = f"{notice.workflow}/{notice.pipeline}"
+                notices.give_up(conn, time.time(), notice.id, why)
+                return events.note(conn, time.time(), "Pipeline", name, FAILED, f"{notice.kind}: {why}")
+
+        self._store(context, store)
+
+    def _store(self, context: Context, store: Callable[[State], None]) -> None:
+        """Write down what came of a try. Where that is impossible it is tried again, and perhaps told twice."""
+        try:
+            with self._open(context) as state:
+                store(state)
+        except XeneError as error:
+            self._say(f"notices: {error.message}")
+
+
+def _name(notice: Notice) -> str:
+    """What tells one target from another."""
+    return json.dumps(notice.target, sort_keys=True)
+
+
+def _secrets(context: Context, notice: Notice) -> list[str]:
+    """The names of the Secrets that a target needs. Raises InvalidManifest, NotTrusted for a bad config.yaml."""
+    if WEBHOOK in notice.target:
+        name = notice.target[WEBHOOK].get("secretRef")
+    elif EMAIL in notice.target:
+        name = settings(context.place.home).get("smtp", {}).get("secretRef")
+    else:
+        name = None
+    return [] if name is None else [name]
