@@ -333,9 +333,8 @@ class World:
                 "SELECT workflow, pipeline, trigger, slot, count(*) FROM runs WHERE slot IS NOT NULL"
                 " GROUP BY 1, 2, 3, 4 HAVING count(*) > 1"
             ).fetchall()
-            orphans = state.conn.execute(
-                "SELECT id FROM runs r WHERE NOT EXISTS (SELECT 1 FROM slots s WHERE s.run = r.id)"
-            ).fetchall()
+            runs_there = {row[0] for row in state.conn.execute("SELECT id FROM runs")}
+        orphans = runs_there - {row[5] for row in rows}
         assert not doubled and not orphans, (doubled, orphans)
         seen: dict[tuple[str, str], set[float]] = {}
         for key, trigger, at, outcome, settled, run, agent, slot, where in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xene.server import acts, api, health, hooks, logs, openapi
+from xene.server import acts, api, health, hooks, logs, metrics, openapi
 from xene.server.app import App
 
 
@@ -11,6 +11,7 @@ def fill(app: App) -> None:
     app.add_all(health.routes())
     app.add_all(api.routes())
     logs.add(app)
+    metrics.add(app)
     app.add_all(acts.routes())
     app.add_all(hooks.routes())
     openapi.add(app)
