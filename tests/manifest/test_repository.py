@@ -354,3 +354,15 @@ def test_the_name_of_a_file_is_the_one_by_which_it_was_asked_for(tmp_path, monke
     entry = repository.load("sub").entries[0]
     assert (entry.file, entry.references[0].file) == ("sub/a.yaml", "sub/a.yaml")
     assert repository.load("./sub/a.yaml").entries[0].file == "./sub/a.yaml"
+
+
+def test_the_secret_of_a_webhook_must_be_there(tmp_path):
+    text = WORKFLOW.format(name="shop").replace(
+        "spec: {", "spec: {triggers: {push: {webhook: {verify: github, secretRef: hook}}}, ", 1
+    )
+    write(tmp_path, "a.yaml", text)
+    found = repository.load(str(tmp_path))
+    (problem,) = repository.unresolved(found, {("Secret", "hooks")})
+    assert problem.message == "there is no Secret named 'hook'" and problem.hint == "did you mean 'hooks'?"
+    assert problem.source_line[problem.col - 1 :].startswith("hook}")
+    assert repository.unresolved(found, {("Secret", "hook")}) == []

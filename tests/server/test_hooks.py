@@ -296,3 +296,31 @@ def test_a_secret_that_was_changed_is_seen_at_once(hooked: Serving) -> None:
     finally:
         keep_secret(hooked.hosts.home, SECRET)
     until(lambda: as_github(hooked, PUSH).status == 202, "the old one again")
+
+
+def test_what_people_see_of_webhook_triggers(hooked: Serving) -> None:
+    """Last, since it suspends a pipeline."""
+    xene = hooked.hosts.xene
+    workflow = xene("describe", "workflow", "hooked").out
+    (line,) = [each for each in workflow.splitlines() if "build/push" in each]
+    assert (
+        line.split()[1:4] == ["github", "hook", "/hooks/hooked/triggers/push"] and "refs/heads/main" in line
+    )
+    assert "/hooks/hooked/triggers/alone" in xene("describe", "pipeline", "hooked/single").out
+    rows = xene("describe", "pipeline", "hooked/build", "-o", "json").json["webhooks"]
+    assert [row["name"] for row in rows] == ["push", "merged", "signed", "plain", "lost"]
+    assert rows[2] == {
+        "pipeline": "build", "name": "signed", "verify": "hmac-sha256", "secretRef": "hook", "when": None,
+        "params": {}, "path": "/hooks/hooked/triggers/signed",
+    }  # fmt: skip
+    assert xene("describe", "pipeline", "hooked/other", "-o", "json").json["webhooks"] == []
+    why = "trigger alone starts it: POST /hooks/hooked/triggers/alone, verified by bearer with secret hook\n"
+    assert why in xene("why", "pipeline/hooked/single").out
+    xene("suspend", "hooked/single")
+    assert "trigger alone starts nothing, since it is suspended" in xene("why", "pipeline/hooked/single").out
+    assert "verify" in xene("explain", "workflow.spec.triggers.webhook").out
+    path = hooked.hosts.repository / "hooked.yaml"
+    changed = path.read_text().replace("verify: gitlab", "verify: bearer")
+    path.write_text(changed)
+    plan = xene("diff", str(hooked.hosts.repository), code=1).out
+    assert "spec.triggers.merged.webhook.verify" in plan and "gitlab" in plan and "bearer" in plan

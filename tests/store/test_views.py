@@ -219,6 +219,7 @@ QUERIES = {
     "slots of an outcome": lambda state: views.slots(state, outcome="missed"),
     "slots since": lambda state: views.slots(state, workflow="shop", pipeline="build", since=5.0),
     "triggers of a workflow": lambda state: views.triggers(state, "shop"),
+    "webhooks of a workflow": lambda state: views.webhooks(state, "shop"),
     "what is not settled": lambda state: run_rows.unsettled(state.conn),
     "what is not settled there": lambda state: run_rows.unsettled(state.conn, "local"),
 }

@@ -38,7 +38,7 @@ def describe(
     """Show one object in full, its last events and its last runs.
 
     With -o json the object as 'get' prints it, with `events` and, where it has some, `runs`,
-    `pipelines`, `triggers`, `slots` and `description`.
+    `pipelines`, `triggers` (those of time), `webhooks`, `slots` and `description`.
     For events NAME is the object that they are about, such as run/shop/build.
     """
     wanted = kinds.kind_of(kind)
@@ -76,10 +76,12 @@ def around(state: State, kind: Kind, row: Row) -> dict[str, Any]:
         out["description"] = views.description(state, row["name"])
         out["pipelines"] = views.pipelines(state, workflow=row["name"])
         out["triggers"] = views.triggers(state, row["name"])
+        out["webhooks"] = views.webhooks(state, row["name"])
         out["slots"] = views.slots(state, workflow=row["name"], limit=SLOTS)
         out["runs"] = views.runs(state, workflow=row["name"], limit=RUNS)
     elif kind is kinds.PIPELINES:
         out["triggers"] = views.triggers(state, row["workflow"], row["name"])
+        out["webhooks"] = views.webhooks(state, row["workflow"], row["name"])
         out["slots"] = views.slots(state, workflow=row["workflow"], pipeline=row["name"], limit=SLOTS)
         out["runs"] = views.runs(state, workflow=row["workflow"], pipeline=row["name"], limit=RUNS)
     elif kind is kinds.TEMPLATES:
@@ -108,6 +110,8 @@ def page(kind: Kind, row: Row, more: dict[str, Any], now: float, color: bool) ->
         text = pages.PAGES[kind.name](row, now, color)
     if more.get("triggers"):
         text += pages.triggers(more["triggers"], color)
+    if more.get("webhooks"):
+        text += pages.webhooks(more["webhooks"], color)
     return text + "".join(
         pages.section(title, more.get(key, []), shown, now, color) for title, key, shown in sections
     )

@@ -225,6 +225,22 @@ def triggers(rows: Sequence[Row], color: bool) -> str:
     return f"\n{paint('Triggers', BOLD, color)}\n" + "".join(f"  {line}\n" for line in body.splitlines())
 
 
+def webhooks(rows: Sequence[Row], color: bool) -> str:
+    """The webhook triggers of a workflow or pipeline, and where deliveries go."""
+    cells = [
+        [
+            f"{row['pipeline']}/{row['name']}",
+            row["verify"],
+            row["secretRef"],
+            row["path"],
+            one_line(row["when"] or "-"),
+        ]
+        for row in rows
+    ]
+    body = tables.lay_out(["TRIGGER", "VERIFIED BY", "SECRET", "POST", "WHEN"], cells, color=color)
+    return f"\n{paint('Webhooks', BOLD, color)}\n" + "".join(f"  {line}\n" for line in body.splitlines())
+
+
 def slot(row: Row, now: float, color: bool) -> str:
     """A slot: one instant at which a trigger was due."""
     pairs = [("Pipeline", f"{row['workflow']}/{row['pipeline']}"), ("Trigger", row["trigger"])]

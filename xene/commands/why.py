@@ -124,12 +124,13 @@ def _leases(state: State, row: Row) -> list[str]:
 
 
 def _fires(state: State, row: Row) -> list[str]:
-    """What is due for a pipeline, and what became of what was."""
-    from xene.plan import explain_slot
+    """What is due for a pipeline, what became of what was, and which webhooks start it."""
+    from xene.plan import explain_slot, explain_webhook
 
     triggers = views.triggers(state, row["workflow"], row["name"])
     slots = views.slots(state, workflow=row["workflow"], pipeline=row["name"], limit=explain_slot.LAST)
-    return explain_slot.pipeline(row, triggers, slots)
+    webhooks = views.webhooks(state, row["workflow"], row["name"])
+    return explain_slot.pipeline(row, triggers, slots) + explain_webhook.pipeline(row, webhooks)
 
 
 def _older(state: State, row: Row) -> list[Row]:

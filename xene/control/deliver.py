@@ -10,10 +10,10 @@ import sqlite3
 from typing import Any, Mapping
 
 from xene.control import fire
-from xene.errors import Conflict, NotFound
+from xene.errors import Conflict, NotFound, Unreachable
 from xene.model.trigger import Webhook, webhook_from_json
 from xene.plan.deliveries import Asked
-from xene.store import deliveries, objects, overrides
+from xene.store import artifacts, deliveries, objects, overrides, runs
 from xene.store.deliveries import Answered, Delivery
 
 WEBHOOK = "webhook"  # the trigger of runs that a default webhook starts
@@ -36,14 +36,31 @@ def to_pipeline(
 ) -> Answered:
     """To the default webhook of a pipeline: one run. `source` is the id of a run whose artifacts it takes.
 
-    Suspended or not: this is as `xene run`. Raises NotFound, Usage (bad params), Unplaceable, Conflict; then
-    nothing was stored.
+    Suspended or not: this is as `xene run`. Raises NotFound, Usage (bad params), Unplaceable, Conflict, and
+    Unreachable where the artifacts are still on an agent; then nothing was stored.
     """
     known = None if delivery is None else deliveries.seen(conn, now, delivery, raw)
     if known is not None:
         return known
+    if source is not None:
+        _refuse_unfinished(conn, source)
     fired, _ = fire.begin(conn, now, workflow, WEBHOOK, given, only=pipeline, source=source)
     return _kept(conn, now, delivery, raw, Answered(ACCEPTED, fired.runs))
+
+
+def _refuse_unfinished(conn: sqlite3.Connection, source: str) -> None:
+    """A request does not wait until a run has ended and its artifacts are here. Raises Conflict, Unreachable."""
+    (status,) = runs.statuses(conn, [source])
+    if not status.ended:
+        raise Conflict(
+            f"run {source} has not ended: its artifacts come to the control host when it has",
+            hint=f"xene wait {source}",
+        )
+    if artifacts.awaited(conn, source):
+        raise Unreachable(
+            f"the artifacts of run {source} are still on agent {status.agent}",
+            hint="send it again in a while",
+        )
 
 
 def to_trigger(

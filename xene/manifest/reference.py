@@ -60,6 +60,7 @@ expression as it is, without the braces.
 | env of a task, and its `with` | these, and `matrix` |
 | env, `workDir` and `exec` of a step | these, and `steps` before it |
 | any of these in a task of `finally` | `run.outcome` too |
+| `when` and `params` of a [webhook trigger](webhooks.md) | `event`, and nothing else |
 
 Nothing is ever pasted into a script: a template inside `run` or `shell` is an error. Put the value into `env` and
 use the variable. In `exec` a template must be a whole argument, in a `matrix` a whole axis. Templates stand nowhere

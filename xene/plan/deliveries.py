@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterator, Mapping, NamedTuple
 
 from xene.engine import expressions
-from xene.engine.expressions import ExpressionError, as_text
+from xene.engine.expressions import ExpressionError
 from xene.errors import Usage
 from xene.model.trigger import WITHHELD, Webhook
 
@@ -57,11 +57,11 @@ def params(trigger: str, webhook: Webhook, body: Any, headers: Mapping[str, str]
     when = webhook.when
     if when is not None and not _evaluated(f"{trigger}: when", expressions.condition, when, scope):
         return None
-    found = {
-        name: _evaluated(f"{trigger}: param {name}", expressions.value, text, scope)
+    return {
+        name: _evaluated(f"{trigger}: param {name}", expressions.render, text, scope)
         for name, text in webhook.params.items()
+        if _evaluated(f"{trigger}: param {name}", expressions.value, text, scope) is not None
     }
-    return {name: as_text(value) for name, value in found.items() if value is not None}
 
 
 def _evaluated(

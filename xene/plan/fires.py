@@ -36,12 +36,12 @@ def starts(
     """The runs of a fire of `workflow` (or of its pipeline `only`, alone), in the manifest's order.
 
     `declared` are the params of all its pipelines, `needing` those that need others. `among`: only these take part,
-    those that a trigger names and what follows from them. Raises NotFound for an unknown pipeline, and Usage with
-    everything that is wrong with the params.
+    those that a trigger names and what follows from them; what the trigger gives to others is passed over. Raises
+    NotFound for an unknown pipeline, and Usage with everything that is wrong with the params.
     """
     fired = _fired(workflow, declared, only)
     fired = fired if among is None else {name: fired[name] for name in fired if name in among}
-    problems = inputs.unknown(given, _names(fired))
+    problems = inputs.unknown(given, _names(fired)) if among is None else []
     begun = []
     for pipeline, params in fired.items():
         values, wrong = inputs.check(params, given)

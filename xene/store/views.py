@@ -21,6 +21,7 @@ from xene.store.rows import Json, Labels, Where, anything, bounded, by_workflow,
 from xene.store.run_views import run, run_now, runs
 from xene.store.slot_views import next_fires, resolve_slots, slots, triggers
 from xene.store.tokens import tokens
+from xene.store.webhook_views import webhooks
 
 __all__ = [
     "agents",
@@ -37,6 +38,7 @@ __all__ = [
     "templates",
     "tokens",
     "triggers",
+    "webhooks",
     "workflows",
 ]
 
