@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import controller, local, manifests, placement, slots, ssh, triggers, webhooks
+from bench import controller, local, manifests, placement, slots, ssh, throughput, triggers, webhooks
 from bench.timing import machine
 
 REPORTS = {
@@ -12,6 +12,7 @@ REPORTS = {
     "placement": placement.report,
     "slots": slots.report,
     "ssh": ssh.report,
+    "throughput": throughput.report,
     "triggers": triggers.report,
     "webhooks": webhooks.report,
 }
