@@ -403,10 +403,3 @@ def test_a_state_of_its_own_and_no_state(shop: Terminal, tmp_path: Path) -> None
     ):
         assert shop(*words, "--state", elsewhere, code=4).out == ""
     assert not Path(elsewhere).exists()
-
-
-def test_what_later_versions_bring_is_refused(xene: Terminal) -> None:
-    task = "{t: {steps: [{name: a, run: make}]}}"
-    spec = f"{{notify: [], pipelines: {{p: {{tasks: {task}}}}}}}"
-    write(xene, later_yaml=f"apiVersion: xene/v1\nkind: Workflow\nmetadata: {{name: a}}\nspec: {spec}\n")
-    assert "later.yaml:4:8: not-yet: " in xene("validate", "later.yaml", code=3).out
