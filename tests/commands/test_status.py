@@ -34,7 +34,7 @@ spec: {ssh: {host: 127.0.0.1, port: 1, user: nobody}}
 apiVersion: xene/v1
 kind: Agent
 metadata: {name: local}
-spec: {local: {}, autostart: none}
+spec: {local: {}, home: HOME, autostart: none}
 """
 
 
@@ -43,7 +43,7 @@ def shop(control_host: Terminal) -> Terminal:
     root = Path(control_host.cwd)
     (root / "xene.yaml").write_text("name: tests\n")
     (root / "shop.yaml").write_text(SHOP)
-    (root / "agents.yaml").write_text(GONE)
+    (root / "agents.yaml").write_text(GONE.replace("HOME", f"{root}/local"))
     control_host("apply", ".", code=5)  # one of the agents cannot be reached
     for pipeline, code in (("build", 0), ("build", 0), ("fails", 1)):
         control_host("run", f"shop/{pipeline}", "--wait", code=code)
