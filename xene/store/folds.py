@@ -50,9 +50,9 @@ def _run_retried(batch: Batch, run: Run, event: Mapping[str, Any]) -> None:
     run.enter(phases.QUEUED, reported.at(event))
     run.ended, run.log, run.wish_seen = 0, None, None
     batch.conn.execute(
-        "UPDATE runs SET attempt = ?, retry_attempt = NULL, retry_start = NULL, archived = 0, log_message = NULL"
-        " WHERE seq = ?",
-        (attempt, run.seq),
+        "UPDATE runs SET attempt = ?, retry_attempt = NULL, retry_start = NULL, archived = 0, log_message = NULL,"
+        " ended = 0, erred = (phase = ?) WHERE seq = ?",  # here: the attempt may end in this very batch
+        (attempt, phases.ERROR, run.seq),
     )
     tasks.begin_anew(batch.conn, run.seq, reported.names(event["tasks"]))
     fires.reopen(batch.conn, asked[0])

@@ -118,7 +118,7 @@ CREATE TABLE runs (
   created_at REAL NOT NULL, started_at REAL, finished_at REAL,
   ended INTEGER NOT NULL DEFAULT 0,
   wish TEXT, wish_seen TEXT, wish_reason TEXT,
-  retry_attempt INTEGER, retry_start TEXT,
+  retry_attempt INTEGER, retry_start TEXT, erred INTEGER NOT NULL DEFAULT 0,
   sent_at REAL, sent_journal TEXT, known INTEGER NOT NULL DEFAULT 0,
   log TEXT, log_message TEXT, archived INTEGER NOT NULL DEFAULT 0,
   released INTEGER NOT NULL DEFAULT 0, workspace_dropped INTEGER NOT NULL DEFAULT 0,
@@ -242,9 +242,9 @@ CREATE TRIGGER runs_ended AFTER UPDATE OF ended ON runs WHEN NEW.ended = 1 AND O
       (julianday('now') - 2440587.5) * 86400.0, 0
     FROM pipelines p, json_each(p.notify) t, json_each(t.value, '$.on') o
     WHERE p.workflow = NEW.workflow AND p.name = NEW.pipeline AND p.notify <> '[]' AND o.value =
-      CASE WHEN NEW.phase = 'Error' THEN 'Error' WHEN NEW.attempt > 1 OR (SELECT e.phase FROM runs e
-        WHERE e.workflow = NEW.workflow AND e.pipeline = NEW.pipeline AND e.ended = 1 AND e.seq < NEW.seq
-        ORDER BY e.seq DESC LIMIT 1) = 'Error' THEN 'Recovered' END; END;
+      CASE WHEN NEW.phase = 'Error' THEN 'Error' WHEN CASE WHEN NEW.attempt > 1 THEN NEW.erred ELSE
+        (SELECT e.phase FROM runs e WHERE e.workflow = NEW.workflow AND e.pipeline = NEW.pipeline AND e.ended = 1
+        AND e.seq < NEW.seq ORDER BY e.seq DESC LIMIT 1) = 'Error' END THEN 'Recovered' END; END;
 CREATE TRIGGER slots_missed AFTER INSERT ON slots WHEN NEW.outcome IN ('missed', 'expired', 'unknown')
   BEGIN {_MISSED} END;
 CREATE TRIGGER slots_missed_after_all AFTER UPDATE OF outcome ON slots
