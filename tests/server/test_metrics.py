@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any, Callable
 
@@ -21,7 +23,7 @@ from xene import __version__
 from xene.server import progress
 from xene.server.loopback import is_loopback, names_loopback
 from xene.server.metrics import LATE
-from xene.server.weighing import size
+from xene.server.weighing import Weight, size
 from xene.store import counts, db
 
 EXAMPLES = ROOT / "examples" / "monitoring"
@@ -253,6 +255,33 @@ def test_the_archive_is_weighed(tmp_path: Path) -> None:
     (tmp_path / "a" / "dangling").symlink_to("nowhere")
     assert size(str(tmp_path)) == 1234 + len("nowhere")
     assert size(str(tmp_path), lambda: True) is None
+
+
+def test_a_scrape_does_not_wait_for_a_slow_disk(tmp_path: Path) -> None:
+    """`closing` is asked for each directory, and is as slow as the disk here."""
+    (tmp_path / "one").write_bytes(b"x" * 77)
+    gate = threading.Event()
+    weight = Weight(str(tmp_path), lambda: not gate.wait(60), print, patience=0.0)
+
+    async def scrapes() -> None:
+        await weight.freshen()
+        assert weight.bytes is None
+        gate.set()
+        while weight.bytes is None:
+            await weight.freshen()
+        (tmp_path / "two").write_bytes(b"x")
+        await weight.freshen()
+
+    asyncio.run(scrapes())
+    assert weight.bytes == 77  # it is not weighed again so soon
+
+
+def test_an_archive_that_cannot_be_read_is_said_and_not_shown_as_empty(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("no directory")
+    said: list[str] = []
+    weight = Weight(str(tmp_path / "logs"), lambda: False, said.append)
+    asyncio.run(weight.freshen())
+    assert weight.bytes is None and "cannot be weighed" in said[0]
 
 
 def test_the_archive_stands_among_the_metrics(tmp_path: Path) -> None:

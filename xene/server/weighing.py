@@ -19,19 +19,25 @@ PATIENCE = 1.0  # seconds that a scrape waits for it
 class Weight:
     """Of the files below `directory`. `closing` says that it is to end; `say` hears why it cannot be weighed."""
 
-    def __init__(self, directory: str, closing: Callable[[], bool], say: Callable[[str], None]) -> None:
-        self._directory, self._closing, self._say = directory, closing, say
+    def __init__(
+        self,
+        directory: str,
+        closing: Callable[[], bool],
+        say: Callable[[str], None],
+        patience: float = PATIENCE,
+    ) -> None:
+        self._directory, self._closing, self._say, self._patience = directory, closing, say, patience
         self._due = 0.0
         self._task: asyncio.Future[int | None] | None = None
         self.bytes: int | None = None  # None: not known
 
     async def freshen(self) -> None:
-        """Weigh it where that is due; come back when it is done, or after `PATIENCE`."""
+        """Weigh it where that is due; come back when it is done, or when patience ends."""
         task = self._task
         if task is None and time.monotonic() >= self._due:
             task = self._task = asyncio.get_running_loop().run_in_executor(None, self._weigh)
         if task is not None:
-            await asyncio.wait({task}, timeout=PATIENCE)
+            await asyncio.wait({task}, timeout=self._patience)
         if task is not None and task.done() and self._task is task:
             self._task, self.bytes = None, task.result()
 
