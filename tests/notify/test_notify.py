@@ -257,11 +257,12 @@ def test_it_is_given_up_after_three_days_and_said(
     at: At, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(companion, "PATIENCE", -1.0)
-    inbox.answers = [500]
+    monkeypatch.setattr(companion, "LEAST_TRIES", 2)
+    inbox.answers = [500, 500]
     at.host.apply(shop([{"on": ["Error"], "webhook": {"url": inbox.url}}]), agent("a"))
     fail(at.host)
     eventually(lambda: not at.waiting(), "that it is given up")
-    assert "NotifyFailed" in at.host.reasons("Pipeline") and len(inbox.came) == 1
+    assert "NotifyFailed" in at.host.reasons("Pipeline") and len(inbox.came) == 2
 
 
 def test_who_is_told_changes_no_revision(host: Host) -> None:
