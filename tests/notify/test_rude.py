@@ -1,4 +1,4 @@
-"""Targets that nobody thought of, a clock that jumps, backlogs: the notifier lives on, and nobody waits for another."""
+"""Targets that nobody thought of, a clock that jumps, backlogs: the notifier lives on, and nobody waits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from tests.control.conftest import agent, eventually
 from tests.controlling import free_port
 from tests.notify.test_notify import At, Inbox, at, fail, inbox, quick, shop
-from xene.notify import companion
+from xene.notify import companion, sender
 from xene.store import db, notices
 
 __all__ = ["at", "inbox", "quick"]
@@ -169,15 +169,14 @@ class Rude:
 
 
 def test_a_password_is_not_sent_in_the_clear_to_another_host() -> None:
-    from xene.notify import sender
+    assert sender.start_tls("mail.example.com", 587, password=True) is True
+    assert sender.start_tls("10.0.0.1", 25, password=True) is True
+    assert sender.start_tls("127.0.0.1", 587, password=True) is None
+    assert sender.start_tls("mail.example.com", 25, password=False) is None
+    assert sender.start_tls("mail.example.com", 465, password=True) is None  # it is TLS already
 
-    assert sender.tls("127.0.0.1", 587, True) == {"use_tls": False, "start_tls": None}
-    assert sender.tls("mail.example.com", 587, True) == {"use_tls": False, "start_tls": True}
-    assert sender.tls("mail.example.com", 25, False) == {"use_tls": False, "start_tls": None}
-    assert sender.tls("mail.example.com", 465, True) == {"use_tls": True, "start_tls": None}
 
-
-def test_pauses_of_a_target_are_what_is_left_of_patience() -> None:
+def test_given_up_are_those_that_are_old_and_were_tried_often() -> None:
     assert companion.is_over(age=companion.PATIENCE, tries=companion.LEAST_TRIES)
     assert not companion.is_over(age=companion.PATIENCE - 1.0, tries=1000)
     assert not companion.is_over(age=companion.PATIENCE * 9, tries=companion.LEAST_TRIES - 1)

@@ -1,7 +1,8 @@
 """Sends notices beside a controller at work: one thread with an event loop, one connection to the state.
 
 A try is written down before it is made, and what came of it after; so a notice is told at least once, whenever this
-dies. A slow target holds up nobody but itself: tries go side by side, a few for each target.
+dies. A slow target holds up nobody but itself: tries go side by side, a few for each target. The state is read and
+written on other threads: while another writer holds it, the answers of targets are still heard.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import random
 import threading
 import time
 from collections import Counter
-from typing import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, Collection, Sequence
 
 from xene.control.daemon import Context
 from xene.control.settings import settings
@@ -29,8 +31,11 @@ from xene.store.run_views import run_if_known
 LOOK = 1.0  # seconds between looks for what is due
 AT_ONCE, FOR_ONE = 20, 2  # tries side by side: in all, to one target
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0  # seconds until the second try; the longest
-PATIENCE = 3 * 86400.0  # seconds after which a notice is given up
+# Seconds after which a notice is given up; not before so many tries, or one that waited long for a controller would
+# be lost with the first of them.
+PATIENCE, LEAST_TRIES = 3 * 86400.0, 8
 LONGEST_TRY = sender.SECONDS + 5.0  # seconds after which a try that nobody says anything of is dead
+HORIZON = 2 * LONGEST_PAUSE  # seconds: what is due later than that was put off by another clock
 STOP = 12.0  # seconds for what is under way when it is to stop
 FAILED = "NotifyFailed"
 
@@ -38,6 +43,11 @@ FAILED = "NotifyFailed"
 def pause(tries: int, chance: float) -> float:
     """Seconds until the next try after so many; `chance` in [0, 1) shortens it by up to a quarter."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 3.0 ** min(tries, 10)) * (1.0 - chance / 4)
+
+
+def is_over(*, age: float, tries: int) -> bool:
+    """Whether a notice that old (seconds) is given up after so many tries."""
+    return age >= PATIENCE and tries >= LEAST_TRIES
 
 
 def _pause(notice: Notice) -> float:
@@ -86,14 +96,16 @@ class Notifier:
             self.failed = error
 
     async def _work(self, context: Context) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE + 4, "xene-notify"))
         under_way: dict[asyncio.Task[None], Notice] = {}
         while not self._closing.is_set():
             try:
-                for notice in self._begin(context, list(under_way.values())):
+                for notice in await asyncio.to_thread(self._begin, context, list(under_way.values())):
                     under_way[asyncio.create_task(self._tell(context, notice))] = notice
             except XeneError as error:
                 self._say(f"notices: {error.message}")  # a full disk, another writer: later
-            await asyncio.sleep(LOOK)
+                await asyncio.sleep(LOOK)
+            await _wait(under_way)
             for task in [task for task in under_way if task.done()]:
                 del under_way[task]
                 task.result()
@@ -104,10 +116,15 @@ class Notifier:
         """What is to be tried now, after it was written down that it is."""
         now = time.time()
         with db.open_for_reading(context.place.state) as state:
-            found = notices.due(state.conn, now, 10 * AT_ONCE) if state.exists else []
+            if not state.exists:
+                return []
+            last = notices.latest(state.conn)
+            found = notices.due(state.conn, now, FOR_ONE)
+        put_off = last is not None and last > now + HORIZON
         chosen = choose(found, busy)
-        if chosen:
+        if chosen or put_off:
             with self._open(context) as state, state.transaction() as conn:
+                notices.pull_in(conn, now, now + HORIZON)
                 notices.trying(conn, [(each.id, now + LONGEST_TRY + _pause(each)) for each in chosen])
                 notices.prune(conn, now)
         return chosen
@@ -117,14 +134,17 @@ class Notifier:
 
     async def _tell(self, context: Context, notice: Notice) -> None:
         try:
-            found, known = self._look_up(context, notice)
+            found, known = await asyncio.to_thread(self._look_up, context, notice)
             await sender.tell(context.place.home, context.uuid, notice.target, found, known)
         except sender.Untold as untold:
-            self._store_failure(context, notice, str(untold))
+            await asyncio.to_thread(self._store_failure, context, notice, str(untold))
         except XeneError as error:
-            self._store_failure(context, notice, error.message)
+            await asyncio.to_thread(self._store_failure, context, notice, error.message)
+        except Exception as error:  # noqa: BLE001 - one target that nobody thought of is no end of all others
+            why = f"unforeseen, a fault of Xene: {type(error).__name__}"  # its words may hold what is secret
+            await asyncio.to_thread(self._store_failure, context, notice, why)
         else:
-            self._store(context, lambda state: self._delivered(state, notice))
+            await asyncio.to_thread(self._store, context, lambda state: self._delivered(state, notice))
 
     def _delivered(self, state: State, notice: Notice) -> None:
         with state.transaction() as conn:
@@ -139,9 +159,10 @@ class Notifier:
         return message.facts(notice, run), known
 
     def _store_failure(self, context: Context, notice: Notice, why: str) -> None:
-        gone = time.time() - notice.made_at >= PATIENCE
+        gone = is_over(age=time.time() - notice.made_at, tries=notice.tries + 1)
         if gone or notice.tries == 0:
-            self._say(f"notice {notice.id} ({_name(notice)}): {why}{'; it is given up' if gone else ''}")
+            end = "; it is given up" if gone else ""
+            self._say(f"notice {notice.id} of {notice.workflow}/{notice.pipeline}: {why}{end}")
 
         def store(state: State) -> None:
             with state.transaction() as conn:
@@ -160,6 +181,14 @@ class Notifier:
                 store(state)
         except XeneError as error:
             self._say(f"notices: {error.message}")
+
+
+async def _wait(under_way: Collection[asyncio.Task[None]]) -> None:
+    """Until something has ended, or it is time to look again."""
+    if under_way:
+        await asyncio.wait(under_way, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+    else:
+        await asyncio.sleep(LOOK)
 
 
 def _name(notice: Notice) -> str:

@@ -29,6 +29,7 @@ from xene.notify.message import Facts
 from xene.secrets.config import allow_of
 
 SECONDS = 10.0  # that one try may take
+TLS_PORT = 465  # where a mail server speaks TLS from the beginning
 
 
 class Untold(Exception):
@@ -122,7 +123,8 @@ async def _email(
             username=smtp.get("user"),
             password=password,
             timeout=SECONDS,
-            **tls(smtp["host"], port, password is not None),
+            use_tls=port == TLS_PORT,
+            start_tls=start_tls(smtp["host"], port, password is not None),
         )
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         words = _without(f"{type(error).__name__}: {error}", smtp.get("user", ""), password)
@@ -139,14 +141,12 @@ def _mail(key: str, sender: str, to: list[str], found: Facts) -> EmailMessage:
     return mail
 
 
-def tls(host: str, port: int, password: bool) -> dict[str, bool | None]:
-    """How aiosmtplib is to encrypt. `start_tls` None: where it is offered; True: or nothing is sent.
+def start_tls(host: str, port: int, password: bool) -> bool | None:
+    """STARTTLS: None where it is offered, True or nothing is sent at all.
 
     A password goes to another host in no other way, since whoever sits between may leave the offer out.
     """
-    if port == 465:
-        return {"use_tls": True, "start_tls": None}
-    return {"use_tls": False, "start_tls": True if password and not _is_loopback(host) else None}
+    return True if password and port != TLS_PORT and not _is_loopback(host) else None
 
 
 def _is_loopback(host: str) -> bool:
