@@ -70,12 +70,13 @@ class Notifier:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.failed: Exception | None = None
-        self._say, self._closing = say, threading.Event()
+        self._say, self._closing, self._hurry = say, threading.Event(), False
         self._thread: threading.Thread | None = None
 
     def start(self, context: Context) -> None:
         """Begin to send."""
         self.failed = None
+        self._hurry = True  # whoever was at work before may have died in the middle of its tries
         self._closing.clear()
         self._thread = threading.Thread(target=self._serve, args=(context,), name="xene-notify", daemon=True)
         self._thread.start()
@@ -87,7 +88,8 @@ class Notifier:
             self._thread.join(STOP)
 
     def reload(self) -> None:
-        """Settings are read for every try."""
+        """Settings are read for every try; what waits for its next one is tried now, since they may be mended."""
+        self._hurry = True
 
     def _serve(self, context: Context) -> None:
         try:
@@ -120,13 +122,16 @@ class Notifier:
                 return []
             last = notices.latest(state.conn)
             found = notices.due(state.conn, now, FOR_ONE)
-        put_off = last is not None and last > now + HORIZON
+        hurry, horizon = self._hurry, now if self._hurry else now + HORIZON
+        put_off = last is not None and last > horizon
         chosen = choose(found, busy)
         if chosen or put_off:
             with self._open(context) as state, state.transaction() as conn:
-                notices.pull_in(conn, now, now + HORIZON)
+                notices.pull_in(conn, now, horizon)
                 notices.trying(conn, [(each.id, now + LONGEST_TRY + _pause(each)) for each in chosen])
                 notices.prune(conn, now)
+        if hurry:
+            self._hurry = False
         return chosen
 
     def _open(self, context: Context) -> State:
