@@ -25,7 +25,10 @@ from xene.store.slots import Slot
 class Inbox:
     """An HTTP server that keeps what comes; `answers` are taken first, then 200."""
 
+    HELD = -1  # no answer before `held` is set
+
     def __init__(self) -> None:
+        self.held = threading.Event()
         self.came: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: list[int | float] = []
         inbox = self
@@ -35,6 +38,9 @@ class Inbox:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 inbox.came.append((self.path, dict(self.headers), body))
                 answer = inbox.answers.pop(0) if inbox.answers else 200
+                if answer == inbox.HELD:
+                    inbox.held.wait(30.0)
+                    answer = 200
                 if isinstance(answer, float):
                     time.sleep(answer)
                     answer = 200

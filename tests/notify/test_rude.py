@@ -92,6 +92,23 @@ def test_a_notice_that_waited_long_for_a_controller_is_not_given_up_at_the_first
     assert "NotifyFailed" not in at.host.reasons("Pipeline")
 
 
+def test_what_was_told_while_the_state_took_no_writes_is_not_told_again(
+    at: At, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(companion, "BUSY", 0.05)
+    inbox.answers = [inbox.HELD]
+    with at.host.state() as state:
+        with state.transaction() as conn:
+            insert(conn, inbox.url, 1.0)
+        eventually(lambda: len(inbox.came) == 1, "the request")
+        with state.transaction() as conn:
+            conn.execute("UPDATE notices SET next_at = 1.0")  # another try were due long ago
+            inbox.held.set()
+            eventually(lambda: at.said, "that it cannot be written down")
+    eventually(lambda: not at.waiting(), "that it is written down")
+    assert len(inbox.came) == 1
+
+
 def test_a_number_is_never_given_twice(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or the Idempotency-Key of a new notice would be that of an old one, and its receiver would drop it."""
     at.notifier.stop()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -36,6 +37,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0  # seconds until the second try; the lon
 PATIENCE, LEAST_TRIES = 3 * 86400.0, 8
 LONGEST_TRY = sender.SECONDS + 5.0  # seconds after which a try that nobody says anything of is dead
 HORIZON = 2 * LONGEST_PAUSE  # seconds: what is due later than that was put off by another clock
+BUSY = 5.0  # seconds that it waits for another writer before it says so
 STOP = 12.0  # seconds for what is under way when it is to stop
 FAILED = "NotifyFailed"
 
@@ -135,25 +137,27 @@ class Notifier:
         return chosen
 
     def _open(self, context: Context) -> State:
-        return db.open_state(context.place.state, create=False)
+        return db.open_state(context.place.state, create=False, patience=BUSY)
 
     async def _tell(self, context: Context, notice: Notice) -> None:
+        why = await self._try(context, notice)
+        if why is None:
+            await self._store(context, lambda conn: notices.delivered(conn, time.time(), notice.id))
+        else:
+            await self._store_failure(context, notice, why)
+
+    async def _try(self, context: Context, notice: Notice) -> str | None:
+        """Why it could not be told; None where it was."""
         try:
             found, known = await asyncio.to_thread(self._look_up, context, notice)
             await sender.tell(context.place.home, context.uuid, notice.target, found, known)
         except sender.Untold as untold:
-            await asyncio.to_thread(self._store_failure, context, notice, str(untold))
+            return str(untold)
         except XeneError as error:
-            await asyncio.to_thread(self._store_failure, context, notice, error.message)
+            return error.message
         except Exception as error:  # noqa: BLE001 - one target that nobody thought of is no end of all others
-            why = f"unforeseen, a fault of Xene: {type(error).__name__}"  # its words may hold what is secret
-            await asyncio.to_thread(self._store_failure, context, notice, why)
-        else:
-            await asyncio.to_thread(self._store, context, lambda state: self._delivered(state, notice))
-
-    def _delivered(self, state: State, notice: Notice) -> None:
-        with state.transaction() as conn:
-            notices.delivered(conn, time.time(), notice.id)
+            return f"unforeseen, a fault of Xene: {type(error).__name__}"  # its words may hold what is secret
+        return None
 
     def _look_up(self, context: Context, notice: Notice) -> tuple[message.Facts, dict[str, Secret]]:
         """Its facts, and the Secrets that its target names."""
@@ -163,29 +167,38 @@ class Notifier:
         known = {name: secret_from_json(each) for name, each in data.items() if each is not None}
         return message.facts(notice, run), known
 
-    def _store_failure(self, context: Context, notice: Notice, why: str) -> None:
+    async def _store_failure(self, context: Context, notice: Notice, why: str) -> None:
         gone = is_over(age=time.time() - notice.made_at, tries=notice.tries + 1)
         if gone or notice.tries == 0:
             end = "; it is given up" if gone else ""
             self._say(f"notice {notice.id} of {notice.workflow}/{notice.pipeline}: {why}{end}")
 
-        def store(state: State) -> None:
-            with state.transaction() as conn:
-                if not gone:
-                    return notices.failed(conn, notice.id, time.time() + _pause(notice), why)
-                name = f"{notice.workflow}/{notice.pipeline}"
-                notices.give_up(conn, time.time(), notice.id, why)
-                return events.note(conn, time.time(), "Pipeline", name, FAILED, f"{notice.kind}: {why}")
+        def store(conn: sqlite3.Connection) -> None:
+            if not gone:
+                return notices.failed(conn, notice.id, time.time() + _pause(notice), why)
+            name = f"{notice.workflow}/{notice.pipeline}"
+            notices.give_up(conn, time.time(), notice.id, why)
+            return events.note(conn, time.time(), "Pipeline", name, FAILED, f"{notice.kind}: {why}")
 
-        self._store(context, store)
+        await self._store(context, store)
 
-    def _store(self, context: Context, store: Callable[[State], None]) -> None:
-        """Write down what came of a try. Where that is impossible it is tried again, and perhaps told twice."""
-        try:
-            with self._open(context) as state:
-                store(state)
-        except XeneError as error:
-            self._say(f"notices: {error.message}")
+    async def _store(self, context: Context, store: Callable[[sqlite3.Connection], None]) -> None:
+        """Write down what came of a try. Where that is impossible it is kept here, and not told again meanwhile."""
+        said = False
+        while True:
+            try:
+                return await asyncio.to_thread(self._write, context, store)
+            except XeneError as error:
+                if not said:
+                    self._say(f"notices: {error.message}")
+                said = True
+            if self._closing.is_set():
+                return None  # the next controller tells it once more
+            await asyncio.sleep(LOOK)
+
+    def _write(self, context: Context, store: Callable[[sqlite3.Connection], None]) -> None:
+        with self._open(context) as state, state.transaction() as conn:
+            store(conn)
 
 
 async def _wait(under_way: Collection[asyncio.Task[None]]) -> None:
