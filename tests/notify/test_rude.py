@@ -122,6 +122,16 @@ def test_a_number_is_never_given_twice(at: At, monkeypatch: pytest.MonkeyPatch) 
     assert second.id > first.id
 
 
+def test_a_state_restored_from_a_backup_gives_no_key_again(at: At) -> None:
+    at.notifier.stop()
+    with at.host.state() as state, state.transaction() as conn:
+        insert(conn, "http://one", 1.0)
+        (lost,) = notices.waiting(conn)
+    again = lost._replace(made_at=lost.made_at + 0.5)  # the number is given once more, after the restore
+    tried = lost._replace(tries=3, error="answered 500")
+    assert companion.key_of("u", again) != companion.key_of("u", lost) == companion.key_of("u", tried)
+
+
 def test_a_password_is_in_no_error_however_the_server_says_it(at: At) -> None:
     password = "correct horse battery"
     coded = base64.b64encode(f"\0xene\0{password}".encode()).decode()

@@ -52,6 +52,12 @@ def is_over(*, age: float, tries: int) -> bool:
     return age >= PATIENCE and tries >= LEAST_TRIES
 
 
+def key_of(uuid: str, notice: Notice) -> str:
+    """What tells a notice from every other, the same in each try. A state that is restored from a backup counts anew
+    from there, so the moment at which it came to be is part of it."""
+    return f"{uuid}-{notice.id}-{int(notice.made_at * 1000):x}"
+
+
 def _pause(notice: Notice) -> float:
     return pause(notice.tries, random.random())
 
@@ -150,7 +156,7 @@ class Notifier:
         """Why it could not be told; None where it was."""
         try:
             found, known = await asyncio.to_thread(self._look_up, context, notice)
-            await sender.tell(context.place.home, context.uuid, notice.target, found, known)
+            await sender.tell(context.place.home, key_of(context.uuid, notice), notice.target, found, known)
         except sender.Untold as untold:
             return str(untold)
         except XeneError as error:

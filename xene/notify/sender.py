@@ -37,10 +37,9 @@ class Untold(Exception):
 
 
 async def tell(
-    home: str, uuid: str, target: Mapping[str, Any], found: Facts, known: Mapping[str, Secret]
+    home: str, key: str, target: Mapping[str, Any], found: Facts, known: Mapping[str, Secret]
 ) -> None:
-    """Tell it once. `known` are the Secrets that the target names, `uuid` that of the state. Raises Untold."""
-    key = f"{uuid}-{found['id']}"
+    """Tell it once. `known` are the Secrets that the target names, `key` tells it from others. Raises Untold."""
     try:
         async with asyncio.timeout(SECONDS + 1.0):
             if WEBHOOK in target:
