@@ -25,7 +25,10 @@ from xene.store.slots import Slot
 class Inbox:
     """An HTTP server that keeps what comes; `answers` are taken first, then 200."""
 
+    HELD = -1  # no answer before `held` is set
+
     def __init__(self) -> None:
+        self.held = threading.Event()
         self.came: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: list[int | float] = []
         inbox = self
@@ -35,6 +38,9 @@ class Inbox:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 inbox.came.append((self.path, dict(self.headers), body))
                 answer = inbox.answers.pop(0) if inbox.answers else 200
+                if answer == inbox.HELD:
+                    inbox.held.wait(30.0)
+                    answer = 200
                 if isinstance(answer, float):
                     time.sleep(answer)
                     answer = 200
@@ -257,11 +263,12 @@ def test_it_is_given_up_after_three_days_and_said(
     at: At, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(companion, "PATIENCE", -1.0)
-    inbox.answers = [500]
+    monkeypatch.setattr(companion, "LEAST_TRIES", 2)
+    inbox.answers = [500, 500]
     at.host.apply(shop([{"on": ["Error"], "webhook": {"url": inbox.url}}]), agent("a"))
     fail(at.host)
     eventually(lambda: not at.waiting(), "that it is given up")
-    assert "NotifyFailed" in at.host.reasons("Pipeline") and len(inbox.came) == 1
+    assert "NotifyFailed" in at.host.reasons("Pipeline") and len(inbox.came) == 2
 
 
 def test_who_is_told_changes_no_revision(host: Host) -> None:

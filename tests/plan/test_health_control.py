@@ -29,12 +29,23 @@ WELL = Facts(
 def test_a_control_host_that_is_well() -> None:
     assert [(each.name, each.level) for each in judge(WELL)] == [
         ("state", OK), ("clock", OK), ("lock", OK), ("disk", OK), ("modes", OK),
+        ("notices", OK),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("name", "facts", "level", "message", "remedy"),
     [
+        ("notices", {"waiting": 2, "watched": 1}, WARNING, "2 notices not delivered yet", "xene controller"),
+        ("notices", {"watched": 1}, WARNING, "1 pipeline with notify, and no controller", "xene controller"),
+        (
+            "notices",
+            {"controlled": True, "watched": 1, "waiting": 3, "failing": 2, "untold": "answered 500"},
+            WARNING,
+            "2 notices tried in vain, the newest: answered 500",
+            "config.yaml",
+        ),
+        ("notices", {"controlled": True, "watched": 1, "waiting": 1}, OK, "1 pipeline with notify", ""),
         ("state", {"network": "nfs4"}, PROBLEM, "network file system (nfs4)", "local disk"),
         ("state", {"trouble": "/s is damaged"}, PROBLEM, "damaged", "backup"),
         ("state", {"exists": False}, OK, "no state", ""),

@@ -12,12 +12,13 @@ from xene.commands.call import Call
 from xene.commands.kinds import Kind
 from xene.commands.tables import Row
 from xene.errors import NotFound
-from xene.store import db, views
+from xene.store import db, notice_views, views
 from xene.store.db import State
 
 EVENTS = 20
 RUNS = 10
 SLOTS = 10
+NOTICES = 10
 
 
 def describe(
@@ -38,7 +39,7 @@ def describe(
     """Show one object in full, its last events and its last runs.
 
     With -o json the object as 'get' prints it, with `events` and, where it has some, `runs`,
-    `pipelines`, `triggers` (those of time), `webhooks`, `slots` and `description`.
+    `pipelines`, `triggers` (those of time), `webhooks`, `slots`, `notices` (not delivered yet) and `description`.
     For events NAME is the object that they are about, such as run/shop/build.
     """
     wanted = kinds.kind_of(kind)
@@ -84,6 +85,7 @@ def around(state: State, kind: Kind, row: Row) -> dict[str, Any]:
         out["webhooks"] = views.webhooks(state, row["workflow"], row["name"])
         out["slots"] = views.slots(state, workflow=row["workflow"], pipeline=row["name"], limit=SLOTS)
         out["runs"] = views.runs(state, workflow=row["workflow"], pipeline=row["name"], limit=RUNS)
+        out["notices"] = notice_views.waiting(state.conn, row["workflow"], row["name"], NOTICES)
     elif kind is kinds.TEMPLATES:
         out["description"] = views.description(state, row["name"], kind.object)
     elif kind is kinds.AGENTS:
@@ -112,6 +114,8 @@ def page(kind: Kind, row: Row, more: dict[str, Any], now: float, color: bool) ->
         text += pages.triggers(more["triggers"], color)
     if more.get("webhooks"):
         text += pages.webhooks(more["webhooks"], color)
+    if more.get("notices"):
+        text += pages.notices(more["notices"], color)
     return text + "".join(
         pages.section(title, more.get(key, []), shown, now, color) for title, key, shown in sections
     )

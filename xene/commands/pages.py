@@ -241,6 +241,24 @@ def webhooks(rows: Sequence[Row], color: bool) -> str:
     return f"\n{paint('Webhooks', BOLD, color)}\n" + "".join(f"  {line}\n" for line in body.splitlines())
 
 
+def notices(rows: Sequence[Row], color: bool) -> str:
+    """Notices of a pipeline that are not delivered yet."""
+    cells = [
+        [
+            row["kind"],
+            one_line(row["run"] or row["trigger"]),
+            one_line(row["to"]),
+            str(row["tries"]),
+            row["nextTryAt"] or "-",
+            one_line(row["error"] or "-"),
+        ]
+        for row in rows
+    ]
+    body = tables.lay_out(["NOTICE", "ABOUT", "TO", "TRIES", "NEXT TRY", "ERROR"], cells, color=color)
+    title = paint("Notices not delivered yet", BOLD, color)
+    return f"\n{title}\n" + "".join(f"  {line}\n" for line in body.splitlines())
+
+
 def slot(row: Row, now: float, color: bool) -> str:
     """A slot: one instant at which a trigger was due."""
     pairs = [("Pipeline", f"{row['workflow']}/{row['pipeline']}"), ("Trigger", row["trigger"])]

@@ -14,7 +14,7 @@ from xene.commands.text import printable
 from xene.errors import Usage
 from xene.model import phases
 from xene.model.units import rfc3339
-from xene.store import db, leases, views
+from xene.store import db, leases, notice_views, views
 from xene.store.db import State
 
 EXPLAINED = (kinds.WORKFLOWS, kinds.PIPELINES, kinds.RUNS, kinds.SLOTS, kinds.AGENTS)
@@ -78,7 +78,8 @@ def explain(state: State, kind: Kind, row: Row) -> list[str]:
     if kind is kinds.PIPELINES:
         found = views.workflows(state, name=row["workflow"])
         lines = plan.pipeline(row, found[0] if found else None, agents)
-        return lines + _leases(state, row) + _fires(state, row) + _behind(state, found)
+        lines += _leases(state, row) + _fires(state, row) + _notices(state, row)
+        return lines + _behind(state, found)
     if kind is kinds.SLOTS:
         agent = next((each for each in agents if each["name"] == row["agent"]), None)
         return explain_slot.slot(row, _pipeline(state, row["workflow"], row["pipeline"]), agent)
@@ -131,6 +132,15 @@ def _fires(state: State, row: Row) -> list[str]:
     slots = views.slots(state, workflow=row["workflow"], pipeline=row["name"], limit=explain_slot.LAST)
     webhooks = views.webhooks(state, row["workflow"], row["name"])
     return explain_slot.pipeline(row, triggers, slots) + explain_webhook.pipeline(row, webhooks)
+
+
+def _notices(state: State, row: Row) -> list[str]:
+    """What people are still to be told of a pipeline."""
+    from xene.control import lock
+    from xene.plan import explain_notice
+
+    waiting = notice_views.waiting(state.conn, row["workflow"], row["name"], explain_notice.SHOWN + 1)
+    return explain_notice.pipeline(waiting, waiting != [] and lock.controls(state.path))
 
 
 def _older(state: State, row: Row) -> list[Row]:

@@ -20,6 +20,7 @@ from xene.plan.health import OK, PROBLEM, Check, control, host
 from xene.store import agents, db, demands, files
 from xene.store.agents import Agent
 from xene.store.db import State
+from xene.store.notice_views import Standing, standing
 from xene.transport.base import Target
 from xene.transport.examination import Said, examine
 
@@ -99,7 +100,7 @@ def control_facts(place: Place, now: float) -> control.Facts:
     kind = files.file_system(_nearest(place.state))
     network = kind if files.is_network(kind) else ""
     modes = tuple(_modes(place))  # first: to open a state mends its mode
-    trouble, newest = ("", None) if network or not exists else _open(place.state)
+    trouble, newest, told = ("", None, None) if network or not exists else _open(place.state)
     holder = lock.holder(place.state) if exists else None
     space = os.statvfs(_nearest(place.state))
     return control.Facts(
@@ -116,6 +117,11 @@ def control_facts(place: Place, now: float) -> control.Facts:
         now=now,
         newest=newest,
         modes=modes,
+        controlled=exists and lock.controls(place.state),
+        watched=told.watched if told else 0,
+        waiting=told.waiting if told else 0,
+        failing=told.failing if told else 0,
+        untold=(told.error if told else None) or "",
     )
 
 
@@ -126,15 +132,15 @@ def _nearest(path: str) -> str:
     return path
 
 
-def _open(path: str) -> tuple[str, float | None]:
-    """What is wrong with a state, and the latest instant that it knows of."""
+def _open(path: str) -> tuple[str, float | None, Standing | None]:
+    """What is wrong with a state, the latest instant that it knows of, and how its notices stand."""
     try:
         with db.open_for_reading(path) as state, state.snapshot() as conn:
             damage = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
             trouble = "" if damage == "ok" else f"{path} is damaged: {damage}"
-            return trouble, demands.latest(conn)
+            return trouble, demands.latest(conn), standing(conn)
     except XeneError as error:
-        return error.message, None
+        return error.message, None, None
 
 
 def _is_stopped(pid: int | None) -> bool:

@@ -134,6 +134,14 @@ def sign(state_path: str) -> Sign | None:
     return Sign(found.st_ino, found.st_mtime_ns, pid, words[1] if len(words) > 1 else "")
 
 
+def controls(state_path: str) -> bool:
+    """Whether a controller is at work on the state, not only a command that does what it was asked to."""
+    if holder(state_path) is None:
+        return False
+    seen = sign(state_path)
+    return seen is not None and seen.role == CONTROLLER
+
+
 def holder(state_path: str) -> int | None:
     """The pid of the process that is at work on the state, None where there is none."""
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given up"
 KEPT = 7 * 86400.0  # seconds that one stays after it was delivered or given up
@@ -41,22 +41,42 @@ def _notice(row: tuple[Any, ...]) -> Notice:
     return Notice._make((*row[:10], json.loads(row[10]), *row[11:]))
 
 
-def due(conn: sqlite3.Connection, now: float, most: int) -> list[Notice]:
-    """Those whose time has come, the longest waiting first."""
-    rows = conn.execute(
-        f"SELECT {_COLUMNS} FROM notices INDEXED BY notices_waiting WHERE state = '{WAITING}' AND next_at <= ?"
-        " ORDER BY next_at LIMIT ?",
-        (now, most),
-    )
-    return [_notice(row) for row in rows]
+def due(conn: sqlite3.Connection, now: float, each: int) -> list[Notice]:
+    """Those whose time has come, the longest waiting first; of each target so many at the most.
+
+    So what waits for a dead target, be it thousands, hides nothing that waits for another.
+    """
+    found: list[tuple[float, Notice]] = []
+    for target in _targets(conn):
+        rows = conn.execute(
+            f"SELECT {_COLUMNS}, next_at FROM notices INDEXED BY notices_target"
+            f" WHERE state = '{WAITING}' AND target = ? AND next_at <= ? ORDER BY next_at LIMIT ?",
+            (target, now, each),
+        )
+        found += [(row[-1], _notice(row[:-1])) for row in rows]
+    return [notice for _, notice in sorted(found, key=lambda pair: pair[0])]
 
 
-def next_at(conn: sqlite3.Connection) -> float | None:
-    """When the next one is due, in seconds since 1970; None where none waits."""
+def _targets(conn: sqlite3.Connection) -> Iterator[str]:
+    """Every target for which something waits; each step is one seek in the index."""
+    first = f"SELECT min(target) FROM notices INDEXED BY notices_target WHERE state = '{WAITING}'"
+    target = conn.execute(first).fetchone()[0]
+    while target is not None:
+        yield target
+        target = conn.execute(f"{first} AND target > ?", (target,)).fetchone()[0]
+
+
+def latest(conn: sqlite3.Connection) -> float | None:
+    """When the last one of those that wait is due, in seconds since 1970; None where none waits."""
     row = conn.execute(
-        f"SELECT min(next_at) FROM notices INDEXED BY notices_waiting WHERE state = '{WAITING}'"
+        f"SELECT max(next_at) FROM notices INDEXED BY notices_waiting WHERE state = '{WAITING}'"
     ).fetchone()
     return None if row[0] is None else float(row[0])
+
+
+def pull_in(conn: sqlite3.Connection, now: float, horizon: float) -> None:
+    """Those that are due after `horizon`, later than any pause, are due now: the clock was set back."""
+    conn.execute(f"UPDATE notices SET next_at = ? WHERE state = '{WAITING}' AND next_at > ?", (now, horizon))
 
 
 def trying(conn: sqlite3.Connection, tries: Iterable[tuple[int, float]]) -> None:
@@ -99,8 +119,9 @@ def waiting(
 ) -> list[Notice]:
     """Those that are not told yet, oldest first: all, or those of a pipeline."""
     where = "" if workflow is None else " AND workflow = ? AND pipeline = ?"
+    index = "notices_waiting" if workflow is None else "notices_of"
     rows = conn.execute(
-        f"SELECT {_COLUMNS} FROM notices INDEXED BY notices_waiting WHERE state = '{WAITING}'{where} ORDER BY id",
+        f"SELECT {_COLUMNS} FROM notices INDEXED BY {index} WHERE state = '{WAITING}'{where} ORDER BY id",
         () if workflow is None else (workflow, pipeline),
     )
     return [_notice(row) for row in rows]

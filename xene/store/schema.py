@@ -132,7 +132,7 @@ CREATE INDEX runs_open ON runs (agent) WHERE ended = 0;
 CREATE INDEX runs_unsettled ON runs (agent) WHERE settled = 0;
 
 CREATE TABLE notices (
-  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, workflow TEXT NOT NULL, pipeline TEXT NOT NULL,
   run TEXT, attempt INTEGER, trigger TEXT, since REAL, until REAL, count INTEGER NOT NULL DEFAULT 1,
   target TEXT NOT NULL, made_at REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL,
   state TEXT NOT NULL DEFAULT 'waiting', error TEXT, done_at REAL);
@@ -140,6 +140,8 @@ CREATE UNIQUE INDEX notices_run ON notices (run, attempt, target) WHERE run IS N
 CREATE UNIQUE INDEX notices_missed ON notices (workflow, pipeline, trigger, target)
   WHERE run IS NULL AND tries = 0 AND state = 'waiting';
 CREATE INDEX notices_waiting ON notices (next_at) WHERE state = 'waiting';
+CREATE INDEX notices_target ON notices (target, next_at) WHERE state = 'waiting';
+CREATE INDEX notices_of ON notices (workflow, pipeline) WHERE state = 'waiting';
 CREATE INDEX notices_done ON notices (done_at) WHERE state <> 'waiting';
 
 CREATE TABLE answers (

@@ -34,6 +34,11 @@ class Facts(NamedTuple):
     now: float
     newest: float | None  # the latest instant that the state knows
     modes: tuple[Mode, ...]
+    controlled: bool = False  # a controller is at work
+    watched: int = 0  # pipelines that say whom to tell
+    waiting: int = 0  # notices that are not delivered
+    failing: int = 0  # those of them that were tried in vain
+    untold: str = ""  # why the newest of these was
 
 
 def judge(facts: Facts) -> list[Check]:
@@ -45,6 +50,7 @@ def judge(facts: Facts) -> list[Check]:
         _lock(facts),
         room("disk", where, facts.free, facts.inodes),
         _modes(facts),
+        _notices(facts),
     ]
 
 
@@ -99,3 +105,26 @@ def _modes(facts: Facts) -> Check:
         remedy = "; ".join(f"chmod {found.wanted:o} {found.path}" for found in loose)
         return Check("modes", PROBLEM, f"others may read or change {names}", remedy)
     return Check("modes", OK, "nobody else may read or change what is here")
+
+
+def _notices(facts: Facts) -> Check:
+    if not facts.controlled and (facts.watched or facts.waiting):
+        what = f"{_many(facts.waiting, 'notice')} not delivered yet"
+        if not facts.waiting:
+            what = f"{_many(facts.watched, 'pipeline')} with notify"
+        return Check(
+            "notices", WARNING, f"{what}, and no controller is at work: it alone tells people",
+            "have one run: xene controller install (docs/controller.md)",
+        )  # fmt: skip
+    if facts.failing:
+        return Check(
+            "notices", WARNING, f"{_many(facts.failing, 'notice')} tried in vain, the newest: {facts.untold}",
+            "see to the target, and to smtp and allow in config.yaml (docs/notify.md)",
+        )  # fmt: skip
+    if not facts.watched:
+        return Check("notices", OK, "no pipeline says whom to tell")
+    return Check("notices", OK, f"{_many(facts.watched, 'pipeline')} with notify, nothing that fails")
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
