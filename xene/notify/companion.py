@@ -55,7 +55,7 @@ def is_over(*, age: float, tries: int) -> bool:
 def key_of(uuid: str, notice: Notice) -> str:
     """What tells a notice from every other, the same in each try.
 
-    A state that is restored from a backup counts anew from there, so the moment at which it came to be is part of it.
+    A state that is restored from a backup counts anew from there, so the moment of its making is part of it.
     """
     return f"{uuid}-{notice.id}-{int(notice.made_at * 1000):x}"
 
