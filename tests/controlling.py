@@ -11,10 +11,12 @@ import contextlib
 import signal
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from tests.fleet import Fleet, until
+
+DEADLINE = 30.0
 
 
 def free_port() -> int:
@@ -25,59 +27,48 @@ def free_port() -> int:
 
 
 class Controlling:
-    """One address, and the process that serves it."""
+    """One address, and the process that serves it. What it says since it was started last is in `log`."""
 
-    def __init__(self, fleet: Fleet, *words: str) -> None:
-        self.fleet, self.words = fleet, words
-        self.address = f"127.0.0.1:{free_port()}"
-        self.url = f"http://{self.address}"
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet, self.log = fleet, fleet.root / "controller.log"
         self.child: subprocess.Popen[str] | None = None
+        self.url = ""
 
     def start(self) -> None:
-        """Start it, and wait until it is ready to serve. What it says goes to `controller.log`."""
-        log = self.fleet.root / "controller.log"
-        with log.open("ab") as file:
-            self.child = self.fleet.start("controller", "--listen", self.address, *self.words, into=file)
-        child = self.child
+        """Begin, and wait until it is at work and listens: where it did before, the first time on any port."""
+        address = urlsplit(self.url).netloc or "127.0.0.1:0"
+        with open(self.log, "w") as log:
+            self.child = self.fleet.start("controller", "--listen", address, into=log)
+        self.url = until(self._listens, "the controller to listen")
 
-        def ready() -> bool:
-            assert child.poll() is None, f"the controller ended with {child.returncode}:\n{log.read_text()}"
-            return self.is_ready()
+    def _listens(self) -> str:
+        assert self.child is not None and self.child.poll() is None, self.log.read_text()
+        lines = self.log.read_text().splitlines()
+        urls = [line.rpartition(" ")[2] for line in lines if " listens on " in line]
+        return urls[0] if urls and any(" at work on " in line for line in lines) else ""
 
-        until(ready, f"a controller at {self.url}")
-
-    def is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it; its exit code."""
+        assert self.child is not None
+        if self.child.poll() is None:
+            self.child.send_signal(number)
+        return self.child.wait(DEADLINE)
 
     def kill(self) -> None:
         """As by `kill -9`, in the middle of whatever it does."""
-        self._end(signal.SIGKILL)
+        self.stop(signal.SIGKILL)
 
-    def stop(self) -> int:
-        """Ask it to end; how it did."""
-        return self._end(signal.SIGTERM)
-
-    def _end(self, number: int) -> int:
-        assert self.child is not None
-        self.child.send_signal(number)
-        return self.child.wait(timeout=30)
-
-    def token(self, name: str, role: str, *words: str) -> str:
+    def token(self, name: str, role: str, *more: str) -> str:
         """A new token."""
-        return self.fleet.xene("token", "create", name, "--role", role, *words).out.split()[-1]
+        return self.fleet.xene("token", "create", name, "--role", role, *more).out.splitlines()[-1]
 
 
 @contextlib.contextmanager
-def controlling(fleet: Fleet, *words: str) -> Iterator[Controlling]:
+def controlling(fleet: Fleet) -> Iterator[Controlling]:
     """A controller that is ready, and ended on leaving."""
-    made = Controlling(fleet, *words)
+    made = Controlling(fleet)
     made.start()
     try:
         yield made
     finally:
-        if made.child is not None and made.child.poll() is None:
-            made.stop()
+        made.stop()

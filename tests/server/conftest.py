@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import subprocess
 import threading
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -15,7 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.fleet import Fleet, fleet, until
+from tests.controlling import Controlling
+from tests.fleet import Fleet, fleet
 from xene.control.daemon import Context
 from xene.control.place import Place
 from xene.server import site
@@ -100,35 +99,13 @@ def alone(
         assert found.server.failed is None
 
 
-class Serving:
-    """A control host with a controller that listens."""
+class Serving(Controlling):
+    """A controller that listens, as its callers see it."""
 
-    def __init__(self, hosts: Fleet) -> None:
-        self.hosts, self.log = hosts, hosts.root / "controller.log"
-        self.child: subprocess.Popen[str] | None = None
-        self.url = ""
-
-    def start(self, *words: str, port: int = 0) -> None:
-        """Begin, and wait until it listens."""
-        with open(self.log, "w") as log:
-            self.child = self.hosts.start("controller", "--listen", f"127.0.0.1:{port}", *words, into=log)
-        self.url = until(self._listens, "the controller to listen")
-
-    def _listens(self) -> str:
-        assert self.child is not None and self.child.poll() is None, self.log.read_text()
-        lines = self.log.read_text().splitlines()
-        urls = [line.rpartition(" ")[2] for line in lines if " listens on " in line]
-        return urls[0] if urls and any(" at work on " in line for line in lines) else ""
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it; its exit code."""
-        assert self.child is not None
-        if self.child.poll() is None:
-            self.child.send_signal(number)
-        return self.child.wait(DEADLINE)
-
-    def token(self, name: str, role: str, *more: str) -> str:
-        return self.hosts.xene("token", "create", name, "--role", role, *more).out.splitlines()[-1]
+    @property
+    def hosts(self) -> Fleet:
+        """The control host and its agents."""
+        return self.fleet
 
     def caller(self, name: str, role: str, *more: str) -> Caller:
         return Caller(self.url, self.token(name, role, *more))

@@ -336,7 +336,7 @@ def test_killed_and_begun_again_nothing_that_was_accepted_is_lost(shop: Fleet) -
     for answered in (15, 45):
         until(lambda answered=answered: len(accepted) >= answered, "requests to be under way")
         found.stop(signal.SIGKILL)
-        found.start(port=ask.address[1])
+        found.start()
     for each in clients:
         each.join(30)
     assert len(accepted) == len(set(accepted.values())) == 80

@@ -39,9 +39,7 @@ class Ledger:
         self.epoch = 0
         self.heard = 0  # the last record that control is known to have stored
         self.left_at = 0.0  # when an earlier daemon made its last record
-        self.forgot: Optional[List[float]] = (
-            None  # [n, at] of the newest record of a slot that is here no more
-        )
+        self.forgot: Optional[List[float]] = None  # [n, at] of the newest record dropped that told of a slot
         self._ended: Dict[str, int] = {}  # run -> the record of its end
         self._compact_at = COMPACT_ABOVE
         for event in history:

@@ -25,7 +25,6 @@ CODES = {
     # the schema
     "unknown-kind": "No such kind of object, or no such apiVersion.",
     "unknown-key": "No such key here.",
-    "not-yet": "A part of the language that this version of Xene does not have yet.",
     "missing-key": "A key that must be here is not.",
     "wrong-type": "The value is of another type than is wanted here.",
     "wrong-value": "The value is of the right type, but not one that is allowed here.",

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Iterable, Iterator, NamedTuple
 
 from xene.engine.texts import OPEN
-from xene.manifest import later, reuse, schema, shapes
+from xene.manifest import reuse, schema, shapes
 from xene.manifest.agents import agent_findings
 from xene.manifest.checks import workflow_findings
 from xene.manifest.documents import documents
@@ -204,8 +204,6 @@ class Reading:
         elif kind is None:
             hint = f"one of {listed(schema.KINDS, 'or')}; a file that is no manifest is named in .xeneignore"
             self._flaw(node, "missing-key", "'kind' is missing", hint)
-        elif kind.text in later.KINDS:
-            self._flaw(kind, "not-yet", f"the kind {quoted(kind.text)} {later.NOT_YET}")
         elif kind.text not in schema.KINDS:
             self._flaw(kind, "unknown-kind", f"there is no kind {quoted(kind.text)}", _kinds(kind.text))
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any, Iterator
 
-from xene.manifest import later, schema
+from xene.manifest import schema
 from xene.manifest.codes import CODES
 from xene.manifest.files import MAX_BYTES
 
@@ -68,7 +68,6 @@ else. In a [TaskTemplate](task-templates.md) `params` are its own, and `tasks` a
 """
 
 
-_TITLES = {"WorkflowSpec": "`spec` of a Workflow", "AgentSpec": "`spec` of an Agent"}
 _FILES = {schema.SOURCE: "xene.yaml", schema.CONFIG: "$XENE_HOME/config.yaml"}
 
 
@@ -77,7 +76,6 @@ def page() -> str:
     parts = [_INTRO.format(size=MAX_BYTES >> 20)]
     for kind in (*schema.KINDS, schema.SOURCE, schema.CONFIG):
         parts.append("\n".join(_kind(kind)))
-    parts.append("\n".join(_later()))
     parts.append("\n".join(_codes()))
     return "\n".join(parts)
 
@@ -114,15 +112,6 @@ def _table(kind: str, place: schema.Schema) -> Iterator[str]:
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _later() -> Iterator[str]:
-    yield "## Not yet\n\nThese are known, refused, and will come with later versions:\n"
-    if later.KINDS:
-        yield "- kinds: " + ", ".join(f"`{kind}`" for kind in later.KINDS)
-    for title, keys in later.KEYS.items():
-        yield f"- {_TITLES.get(title, title.lower())}: " + ", ".join(f"`{key}`" for key in sorted(keys))
-    yield ""
 
 
 def _codes() -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Iterator
 
-from xene.manifest import later, schema
+from xene.manifest import schema
 from xene.manifest.findings import Finding, Path
 from xene.manifest.phrases import Case, clause, example, label, place_of
 from xene.manifest.problems import closest, did_you_mean, listed, quoted
@@ -15,12 +15,9 @@ from xene.model.ids import NAME_RULE
 
 def _unknown(case: Case) -> Iterator[Finding]:
     path, error = case.path, case.error
-    known, title = error.schema["properties"], error.schema.get("title", "")
+    known = error.schema["properties"]
     for key in error.instance:
         if key in known:
-            continue
-        if key in later.KEYS.get(title, ()):
-            yield Finding((*path, key), "not-yet", f"{quoted(key)} {later.NOT_YET}", at_key=True)
             continue
         missing = [name for name in error.schema.get("required", ()) if name not in error.instance]
         options = missing if closest(key, missing) else [name for name in known if name not in error.instance]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import ipaddress
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from email.utils import formatdate
 from typing import Any, Mapping
 from urllib.parse import urlsplit
 
+from xene.control.loopback import is_loopback
 from xene.control.settings import settings, sources
 from xene.engine.expressions import ExpressionError
 from xene.engine.mask import Needles
@@ -145,14 +145,7 @@ def start_tls(host: str, port: int, password: bool) -> bool | None:
 
     A password goes to another host in no other way, since whoever sits between may leave the offer out.
     """
-    return True if password and port != TLS_PORT and not _is_loopback(host) else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return True if password and port != TLS_PORT and host != "localhost" and not is_loopback(host) else None
 
 
 def _without(text: str, user: str, password: str | None) -> str:

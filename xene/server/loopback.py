@@ -6,11 +6,11 @@ that runs a page of a name which leads to 127.0.0.1. So the name that was asked 
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from xene.control.loopback import is_loopback
 from xene.server.service import client
 
 PASSED_ON = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -29,11 +29,3 @@ def names_loopback(host: str) -> bool:
     except ValueError:
         return False
     return name == "localhost" or is_loopback(name)
-
-
-def is_loopback(address: str) -> bool:
-    """127.0.0.0/8 and ::1."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -114,14 +114,7 @@ def prune(conn: sqlite3.Connection, now: float) -> None:
     )
 
 
-def waiting(
-    conn: sqlite3.Connection, workflow: str | None = None, pipeline: str | None = None
-) -> list[Notice]:
-    """Those that are not told yet, oldest first: all, or those of a pipeline."""
-    where = "" if workflow is None else " AND workflow = ? AND pipeline = ?"
-    index = "notices_waiting" if workflow is None else "notices_of"
-    rows = conn.execute(
-        f"SELECT {_COLUMNS} FROM notices INDEXED BY {index} WHERE state = '{WAITING}'{where} ORDER BY id",
-        () if workflow is None else (workflow, pipeline),
-    )
+def waiting(conn: sqlite3.Connection) -> list[Notice]:
+    """Those that are not told yet, oldest first."""
+    rows = conn.execute(f"SELECT {_COLUMNS} FROM notices WHERE state = '{WAITING}' ORDER BY id")
     return [_notice(row) for row in rows]
