@@ -26,10 +26,16 @@ def spawn_loop(count: int) -> Contender:
     )
 
 
+def dagu_program() -> str | None:
+    """Its path, where it is here."""
+    path = os.path.abspath(_DAGU)
+    return path if os.access(path, os.X_OK) else None
+
+
 def dagu(text: str) -> list[Contender]:
     """Dagu on a DAG file, in a home of its own; empty where it is not here."""
-    path = os.path.abspath(_DAGU)
-    if not os.access(path, os.X_OK):
+    path = dagu_program()
+    if path is None:
         return []
     home = tempfile.mkdtemp(prefix="bench-dagu-")
     file = os.path.join(home, "dag.yaml")

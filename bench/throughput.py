@@ -1,6 +1,6 @@
 """Runs a second that a controller stores over HTTP, and carries through, on four agents of this host.
 
-Dagu's scheduler on the same work, as the issue that asked for this has it: 38 enqueued and 23 carried through.
+Dagu's scheduler does the same work in the same run, a fifth as many.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench import dagu
 from tests.controlling import controlling
 from tests.fleet import Fleet, fleet
 from tests.forge import Delivery, Door, send_all
@@ -37,12 +38,17 @@ def report() -> str:
         "### Throughput",
         "",
         f"{RUNS:,} trivial runs on {AGENTS} local agents, asked for over HTTP. Budget: 300 accepted a second, 100",
-        "carried through. Dagu's scheduler, measured by hand on two cores: 38 enqueued, 23 carried through.",
+        "carried through.",
         "",
         "| | |",
         "|---|---|",
     ]
-    return "\n".join([*head, *(f"| {name} | {figure} |" for name, figure in _rows())]) + "\n"
+    return (
+        "\n".join(
+            [*head, *(f"| {name} | {figure} |" for name, figure in (*_rows(), *dagu.throughput(RUNS // 5)))]
+        )
+        + "\n"
+    )
 
 
 def _rows() -> Iterator[tuple[str, str]]:

@@ -24,6 +24,9 @@ WORKFLOW = {
             {"on": ["Recovered"], "email": {"to": ["ops@example.com"]}},
         ],
         "triggers": {
+            "push": {
+                "webhook": {"verify": "github", "secretRef": "hook", "when": "event.body.x == 1", "params": {"sha": "1"}}
+            },
             "nightly": {
                 "description": "x",
                 "cron": {
@@ -293,6 +296,13 @@ def test_what_workflows_and_templates_share_is_the_same():
     assert template["task"]["properties"].keys() == keys.keys() - of_users
     assert all(keys[key] == place for key, place in template["task"]["properties"].items() if key != "steps")
     assert keys["steps"]["items"] == template["task"]["properties"]["steps"]["items"]
+
+
+def _objects(place):
+    if isinstance(place, dict):
+        yield place
+        for value in place.values():
+            yield from _objects(value)
 
 
 # -- explain
