@@ -25,7 +25,12 @@ WORKFLOW = {
         ],
         "triggers": {
             "push": {
-                "webhook": {"verify": "github", "secretRef": "hook", "when": "event.body.x == 1", "params": {"sha": "1"}}
+                "webhook": {
+                    "verify": "github",
+                    "secretRef": "hook",
+                    "when": "event.body.x == 1",
+                    "params": {"sha": "1"},
+                }
             },
             "nightly": {
                 "description": "x",

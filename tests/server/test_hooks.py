@@ -242,7 +242,8 @@ def test_the_default_webhook(hooked: Serving) -> None:
     assert call.post(path, body, Idempotency_Key="one").json == answer.json
     row = hooked.ended(answer.json["runs"][0])
     assert (row["trigger"], row["params"]["sha"], row["phase"]) == ("webhook", "abcdef0", "Success")
-    assert call.post("/hooks/hooked/pipelines/build", {"params": {"shaa": "x"}}).status == 400
+    wrong = call.post("/hooks/hooked/pipelines/build", {"params": {"shaa": "x"}})
+    assert wrong.status == 400 and wrong.json["code"] == "bad-params" and "-p " not in wrong.json["hint"]
     assert call.post("/hooks/hooked/pipelines/build", {"parms": {}}).status == 400
     assert call.post("/hooks/hooked/pipelines/build", {"params": []}).status == 400
     assert call.post("/hooks/hooked/pipelines/build", {"artifactsFrom": "nothing"}).status == 404

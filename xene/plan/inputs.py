@@ -13,6 +13,9 @@ from xene.model.param_values import WrongValue, as_text, refused, shown, typed
 from xene.model.workflow import Param, Scalar
 
 
+BAD_PARAMS = "bad-params"  # the code of what is wrong with params, whoever gave them
+
+
 def parse(items: Iterable[str]) -> dict[str, str]:
     """`-p K=V` items as a mapping. Raises Usage for one without `=` and for one given twice."""
     given: dict[str, str] = {}
@@ -69,7 +72,8 @@ def raise_problems(problems: Sequence[str]) -> None:
     """Raises Usage if there are any."""
     if problems:
         head = f"{len(problems)} params are wrong:\n  " if len(problems) > 1 else ""
-        raise Usage(head + "\n  ".join(problems), hint="params are given as -p NAME=VALUE")
+        hint = "params are given as -p NAME=VALUE"
+        raise Usage(head + "\n  ".join(problems), hint=hint, code=BAD_PARAMS)
 
 
 def _value(param: Param, given: Mapping[str, object], name: str) -> Scalar:

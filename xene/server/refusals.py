@@ -12,6 +12,7 @@ from aiohttp import web
 
 from xene import errors
 from xene.errors import XeneError
+from xene.plan.inputs import BAD_PARAMS
 
 
 class Refused(Exception):
@@ -90,6 +91,8 @@ _STATUS: tuple[tuple[type[XeneError], int], ...] = (
     (errors.NotTrusted, 503),  # a file of the control host, which the caller cannot mend
     (errors.Storage, 503),
 )
+# Where the hint of an error is about a command line, by its code.
+_HINTS = {BAD_PARAMS: 'in the body: {"params": {"NAME": VALUE}}; for a trigger: params in its manifest'}
 AGAIN = 5  # seconds after which an answer 503 is worth another try
 
 
@@ -98,7 +101,8 @@ def of(error: XeneError) -> Refused:
     for kind, status in _STATUS:
         if isinstance(error, kind):
             headers = {"Retry-After": str(AGAIN)} if status == 503 else {}
-            return Refused(error.message, hint=error.hint, code=error.code, status=status, headers=headers)
+            hint = _HINTS.get(error.code, error.hint)
+            return Refused(error.message, hint=hint, code=error.code, status=status, headers=headers)
     return Refused(error.message, hint=error.hint, code=error.code, status=500)
 
 
