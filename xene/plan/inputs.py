@@ -12,7 +12,6 @@ from xene.errors import Usage
 from xene.model.param_values import WrongValue, as_text, refused, shown, typed
 from xene.model.workflow import Param, Scalar
 
-
 BAD_PARAMS = "bad-params"  # the code of what is wrong with params, whoever gave them
 
 
