@@ -5,6 +5,9 @@ It reads on a thread of its own and acts by commands of its own, so that no key 
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import time
 from typing import Any, ClassVar, Iterable, Mapping, Sequence
 
@@ -56,8 +59,13 @@ class Status(App[None]):
         self.trouble = ""
         self.broken: Exception | None = None
         self._done: list[tuple[float, Line]] = []
+        self._under_way = 0
+        self._leaving = False
 
     def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.exit)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         self.theme = self.prefs.theme if self.prefs.theme in self.available_themes else DARK
         self.theme_changed_signal.subscribe(self, self._restyle)
         self.reader.start()
@@ -110,7 +118,11 @@ class Status(App[None]):
     async def _act(self, words: tuple[str, ...]) -> None:
         shown = self.line.shown(words)
         self._say((Span("… ", DIM), Span(f"$ {shown}", DIM)))
-        ran = await self.line.run(words)
+        self._under_way += 1
+        try:
+            ran = await self.line.run(words)
+        finally:
+            self._under_way -= 1
         line = outcome(shown, ran)
         self._done = [*self._done, (time.time(), line)][-DONE:]
         self._say(line)
@@ -128,6 +140,19 @@ class Status(App[None]):
             for at, line in reversed(self._done)
         ]
         return lines or [(Span("nothing yet", DIM),)]
+
+    def _hung_up(self) -> None:
+        """The terminal has gone. Nothing can be drawn or restored any more, and trying to may never end."""
+        self.line.end_all()
+        os._exit(128 + signal.SIGHUP)
+
+    async def action_quit(self) -> None:
+        """Leave; where an act is under way only when asked a second time."""
+        if self._under_way and not self._leaving:
+            self._leaving = True
+            self._say((Span("an act is under way; q again leaves without waiting for what comes of it"),))
+            return
+        self.exit()
 
     # -- screens
 

@@ -171,7 +171,7 @@ def _field(at: int, schema: Json) -> Widget:
         return Select(choices, compact=True, id=f"param-{at}")  # no answer is taken for granted
     kind = {"integer": "integer", "number": "number"}.get(str(schema.get("type")), "text")
     hint = schema.get("description") or schema.get("pattern") or str(schema.get("type", "string"))
-    return Field(value=default, placeholder=hint, type=kind, id=f"param-{at}")  # type: ignore[arg-type]
+    return Field(value=default, placeholder=hint, type=kind, id=f"param-{at}")
 
 
 def _default(schema: Json) -> str:

@@ -29,6 +29,7 @@ class CommandLine:
 
     def __init__(self, state: str, home: str, *, named: bool, program: Sequence[str] = XENE) -> None:
         self._state, self._named, self._program = state, named, program
+        self._begun: list[asyncio.subprocess.Process] = []
         self._env = {**os.environ, "XENE_STATE": state, "XENE_HOME": home, "NO_COLOR": "1"}
 
     def shown(self, words: Sequence[str]) -> str:
@@ -38,7 +39,7 @@ class CommandLine:
 
     async def start(self, words: Sequence[str]) -> asyncio.subprocess.Process:
         """Start it, with pipes for its output; the caller reads them, waits, and ends it."""
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *self._program,
             *words,
             stdin=asyncio.subprocess.DEVNULL,
@@ -48,6 +49,14 @@ class CommandLine:
             limit=1024 * 1024,
             start_new_session=True,  # a Ctrl-C on the terminal is the screen's alone
         )
+        self._begun = [each for each in self._begun if each.returncode is None] + [process]
+        return process
+
+    def end_all(self) -> None:
+        """Ask all that go on to detach."""
+        for process in self._begun:
+            if process.returncode is None:
+                end(process)
 
     async def run(self, words: Sequence[str]) -> Ran:
         """Run it to its end."""

@@ -174,7 +174,14 @@ def clean_indented(line: str) -> str:
 
 def outcome(line: str, ran: Ran) -> Line:
     """What became of an act, as one line: the command, its exit code where it is none of 0, and what it said."""
-    words = clean((ran.err if ran.code or not ran.out else ran.out).replace("error: ", ""))
     if ran.code == 0:
+        words = clean(_last(ran.err) or ran.out)
         return Span("✓ ", phases.SUCCESS), Span(f"$ {line}", DIM), Span(f"  {words}")
+    words = clean(ran.err.replace("error: ", ""))
     return Span(f"✗ exit {ran.code} ", phases.ERROR), Span(f"$ {line}", DIM), Span(f"  {words}")
+
+
+def _last(err: str) -> str:
+    """The last remark of a command, where it made any; hints are for those who type."""
+    lines = [line for line in err.splitlines() if line and not line.startswith("hint: ")]
+    return lines[-1] if lines else ""

@@ -65,7 +65,9 @@ class Main(Frame):
         self._tabs = TabBar([part.name_of for part in PARTS], id="tabs")
         self._overview = Overview()
         self._panes: tuple[Pane, ...] = (self._overview, *(part() for part in PARTS[1:]))
-        self._box = Field(placeholder="words, and selectors: build team=web,!old", id="filter")
+        self._box = Field(
+            placeholder="words, and selectors: build team=web,!old", id="filter", left=self._hide_filter
+        )
         self.pane: Pane = self._overview
 
     def compose(self) -> ComposeResult:
@@ -80,7 +82,7 @@ class Main(Frame):
 
     def on_mount(self) -> None:
         self._set_filter(self._text)
-        self.pane.sheet.focus()
+        self.set_focus(self.pane.sheet)
         self.set_interval(STATE_LOOK, lambda: self.ask("at work", questions.at_work, self._take_at_work))
         self.look()
 
@@ -152,7 +154,7 @@ class Main(Frame):
         self.pane = next(pane for pane in self._panes if pane.name_of == name)
         self.pane.filtered(filters.parse(self._text))
         self.pane.look()
-        self.pane.sheet.focus()
+        self.set_focus(self.pane.sheet)
         self.moved()
 
     @on(TabBar.Picked)
@@ -179,7 +181,7 @@ class Main(Frame):
 
     def action_filter(self) -> None:
         self._box.add_class("shown")
-        self._box.focus()
+        self.set_focus(self._box)
 
     def action_clear(self) -> None:
         self._set_filter("")
@@ -187,7 +189,7 @@ class Main(Frame):
 
     def _hide_filter(self) -> None:
         self._box.remove_class("shown")
-        self.pane.sheet.focus()
+        self.set_focus(self.pane.sheet)
 
     def _set_filter(self, text: str) -> None:
         if self._box.value != text:
@@ -204,10 +206,6 @@ class Main(Frame):
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
         self._apply_filter(event.value)
-
-    @on(Input.Submitted, "#filter")
-    def _typed_out(self) -> None:
-        self._hide_filter()
 
     def action_sort(self) -> None:
         pane = self._overview

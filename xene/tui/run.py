@@ -68,7 +68,7 @@ class Run(Frame):
         self._tree = Sheet(lambda _: (whole,), lambda part: part[:3], header=False, empty="...", id="parts")
         self._log = Log(id="log")
         self._pages = {part: Page(id=part.lower()) for part in PARTS[1:]}
-        self._box = Field(placeholder="search in the log; n and N go on", id="search")
+        self._box = Field(placeholder="search in the log; n and N go on", id="search", left=self._hide_search)
 
     def compose(self) -> ComposeResult:
         yield self._head_band
@@ -182,7 +182,7 @@ class Run(Frame):
     @on(Sheet.Chosen)
     def _chosen(self) -> None:
         self.action_part("Log")
-        self._log.focus()
+        self.set_focus(self._log)
 
     def _rest(self) -> None:
         """Open the log of what the cursor stands on, once it stays there."""
@@ -241,29 +241,25 @@ class Run(Frame):
         return self._log if self._shown == "Log" else self._pages[self._shown]
 
     def action_other(self) -> None:
-        (self._page if self._tree.has_focus else self._tree).focus()
+        self.set_focus(self._page if self._tree.has_focus else self._tree)
 
     def action_whole(self) -> None:
         self.toggle_class("whole")
         self.call_after_refresh(self._draw)
         if self.has_class("whole"):
-            self._page.focus()
+            self.set_focus(self._page)
 
     # -- search
 
     def action_search(self) -> None:
         self.action_part("Log")
         self._box.add_class("shown")
-        self._box.focus()
+        self.set_focus(self._box)
 
     def _hide_search(self) -> None:
         self._box.remove_class("shown")
-        self._log.focus()
+        self.set_focus(self._log)
 
     @on(Input.Changed, "#search")
     def _typed(self, event: Input.Changed) -> None:
         self._log.search(event.value)
-
-    @on(Input.Submitted, "#search")
-    def _typed_out(self) -> None:
-        self._hide_search()
