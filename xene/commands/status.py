@@ -9,14 +9,18 @@ from typing import Annotated, Any, Optional, Sequence
 
 import typer
 
-from xene.commands import pictures
+from xene.commands import listening, pictures
 from xene.commands.call import STATE_FILE, Call
+from xene.commands.listening import Insecure
 from xene.commands.tables import Row
+from xene.errors import Usage
 from xene.plan import overview as plan
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, columns
 from xene.store import db
 from xene.store import overview as stored
 
+DEFAULT_ADDRESS = "127.0.0.1:8090"
+SERVED = "XENE_STATUS_SERVED"  # `tui.serving` tells the screens that it starts whose they are
 MARKS = 12  # last runs of a pipeline in the table
 GAP = "   "
 
@@ -28,7 +32,20 @@ Selector = Annotated[
 ]
 
 
-def status(call: Call, selector: Selector = None) -> int:
+Serve = Annotated[bool, typer.Option("--serve", help="Show the screen in a browser, at ADDRESS.")]
+Address = Annotated[
+    Optional[str],
+    typer.Argument(metavar="HOST:PORT", help="With --serve: where; default 127.0.0.1:8090."),
+]
+
+
+def status(
+    call: Call,
+    address: Address = None,
+    selector: Selector = None,
+    serve: Serve = False,
+    insecure: Insecure = False,
+) -> int:
     """Show all pipelines and agents at a glance: where they are, their last runs, what waits and why.
 
     On a terminal a live screen: q leaves it, ? lists the keys. What it does is done by commands, which it shows.
@@ -38,8 +55,15 @@ def status(call: Call, selector: Selector = None) -> int:
     tell of slots that were missed in the last 7 days and of runs of which nobody knows how they are. Where no
     controller is at work the page says as of when its states are.
 
+    With --serve the same screen in a browser, for who has a token of role admin, or of role read, which cannot act;
+    'xene token create' makes one.
+
     -o json prints {controller, repo, asOf, alarms, pipelines, agents}.
     """
+    if serve:
+        return serve_at(call, address or DEFAULT_ADDRESS, insecure)
+    if address is not None or insecure:
+        raise Usage("HOST:PORT and --insecure belong to --serve")
     if call.form == "table" and is_terminal():
         return live(call, selector)
     found = look(call, selector, MARKS if call.form == "table" else stored.LAST)
@@ -52,6 +76,8 @@ def status(call: Call, selector: Selector = None) -> int:
 
 def is_terminal() -> bool:
     """Whether there is a terminal that can show a screen, with somebody in front of it."""
+    if os.environ.get(SERVED):
+        return True
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return all(stream.isatty() for stream in streams) and os.environ.get("TERM", "dumb") != "dumb"
 
@@ -69,8 +95,24 @@ def live(call: Call, selector: str | None) -> int:
     return 0
 
 
+def serve_at(call: Call, text: str, insecure: bool) -> int:
+    """The screen in a browser, until Ctrl-C. Raises Usage for an address beyond this host, if not asked for."""
+    host, port = listening.address(text)
+    if not insecure and not listening.is_loopback(host):
+        raise Usage(
+            f"{text}: beyond this host tokens and all that is shown would be sent in the clear",
+            hint="127.0.0.1 behind a proxy with TLS, or through ssh -L; or --insecure",
+        )
+    from xene.tui import serving
+
+    serving.serve(call.state, host, port, call.say)
+    return 0
+
+
 def why_not(path: str) -> str:
     """Why nothing can be done to this state, "" where everything can."""
+    if os.environ.get(SERVED) == "read":
+        return "the token is for reading alone"
     if os.path.exists(path) and not os.access(path, os.W_OK):
         return "this state may only be read"
     return ""
