@@ -72,8 +72,9 @@ class Status(App[None]):
         self.push_screen(Main(self._filter))
         self.set_interval(TICK, self._tick)
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         self.reader.stop()
+        await self.line.left()
 
     def _frames(self) -> list[Frame]:
         return [screen for screen in self.screen_stack if isinstance(screen, Frame)]

@@ -52,6 +52,12 @@ class CommandLine:
         self._begun = [each for each in self._begun if each.returncode is None] + [process]
         return process
 
+    async def left(self) -> None:
+        """The screen is left: ask all that go on to detach, and wait until they have."""
+        self.end_all()
+        for process in self._begun:
+            await process.wait()
+
     def end_all(self) -> None:
         """Ask all that go on to detach."""
         for process in self._begun:
