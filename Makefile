@@ -30,12 +30,14 @@ test: $(VENV)/.dev
 	@sh scripts/install-sshd.sh
 	@sh scripts/install-podman.sh
 	@sh scripts/install-cron.sh
+	@sh scripts/install-tmux.sh
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.dev
 	@sh scripts/install-sshd.sh
 	@sh scripts/install-podman.sh
 	@sh scripts/install-cron.sh
+	@sh scripts/install-tmux.sh
 	timeout 3600 $(BIN)/python -m pytest -q -m soak
 
 lint: $(VENV)/.dev

@@ -72,6 +72,15 @@ def picture(path: pathlib.Path) -> None:
     path.write_text(re.sub(r"(?s)@font-face \{.*?\}\s*", "", svg))  # the viewer's own fonts do
 
 
+def live_screen(directory: pathlib.Path) -> None:
+    """Pictures of the live screen, over the state that its tests use."""
+    sys.path.insert(0, str(ROOT))
+    from tests.tui import scenes
+
+    for name, svg in scenes.pictures().items():
+        (directory / f"{name}.svg").write_text(re.sub(r"(?s)@font-face \{.*?\}\s*", "", svg))
+
+
 def wait_for_prompts(count: int) -> None:
     deadline = time.monotonic() + 60
     while (
@@ -93,3 +102,4 @@ def stop_daemons(home: pathlib.Path) -> None:
 if __name__ == "__main__":
     references()
     picture(ROOT / "docs/images/run.svg")
+    live_screen(ROOT / "docs/images")

@@ -71,6 +71,8 @@ ELSEWHERE = {
     "xene controller": "tests/test_controller.py",
     "xene apply ops --watch": "tests/test_controller.py",
     "xene status": "tests/commands/test_status.py",
+    "xene token create me": "tests/tui/test_serving.py",
+    "xene status --serve": "tests/tui/test_serving.py",
 }
 COMING: set[str] = set()  # pages that are named before they are there
 RUN_HERE = {

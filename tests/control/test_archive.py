@@ -221,3 +221,36 @@ def test_an_instance_that_can_be_no_file_is_refused(desk: Desk, task: str) -> No
     request, _ = desk.archive.begin("a", RUN)
     assert desk.piece(request, 0, b"out\n", lie={"task": task})
     assert desk.followed(request).log == "partial"
+
+
+@pytest.mark.parametrize("lines", [0, 1, 3, 9, 10, 11, 1000])
+def test_the_end_of_a_large_log_is_read_without_the_rest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lines: int
+) -> None:
+    """Up to nine whole lines stand in the end that is kept apart; for more, the whole is read."""
+    monkeypatch.setattr(archives, "LARGE", 1000)
+    monkeypatch.setattr(archives, "END", 95)
+    whole = b"".join(b"line %04d\n" % number for number in range(500))
+    request, _ = desk.archive.begin("a", RUN)
+    desk.piece(request, 0, whole)
+    desk.piece(request, 0, b"small\n", seq=2)
+    assert desk.followed(request, len(whole), 6) == Packed(RUN, "complete", None)
+    with zipfile.ZipFile(archives.zip_path(desk.path, RUN)) as found:
+        assert found.namelist() == ["1.build.make.1.log", "ends/1.build.make.1.log", "2.build.make.1.log"]
+    opened: list[int] = []
+    monkeypatch.setattr(tail.Tail, "_from_file", _noting(tail.Tail._from_file, opened))
+    said: dict[int, bytes] = {}
+    followed = tail.Tail([RUN], lambda source, data: said.update({len(said): data}), tail.Choice(lines=lines))
+    followed.from_archive(desk.path, RUN)
+    kept = whole.splitlines(keepends=True)[-lines:] if lines else []
+    assert b"".join(said.values()) == b"".join(kept) + (b"small\n" if lines else b"")
+    assert opened == ([2] if lines < 10 else [1, 2])
+    assert desk.read() == {1: whole, 2: b"small\n"}
+
+
+def _noting(act: Any, opened: list[int]) -> Any:
+    def noted(self: tail.Tail, each: Any, entry: Any) -> None:
+        opened.append(entry.seq)
+        act(self, each, entry)
+
+    return noted

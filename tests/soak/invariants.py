@@ -240,7 +240,7 @@ def _archived(world: World, run: str) -> dict[tuple[str, str], bytes]:
     found: dict[tuple[str, str], bytes] = defaultdict(bytes)
     for path in (world.fleet.home / "logs").glob(f"*/{run}.zip"):
         with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
+            for name in (name for name in archive.namelist() if not name.startswith("ends/")):
                 _, task, step, *_ = name.split(".")
                 found[task, step] += archive.read(name)
     return found

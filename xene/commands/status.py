@@ -1,20 +1,26 @@
-"""`xene status`: everything at a glance. It only reads."""
+"""`xene status`: everything at a glance, on a terminal as a live screen (`tui`), else as a table. It only reads."""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from typing import Annotated, Any, Optional, Sequence
 
 import typer
 
-from xene.commands import pictures
-from xene.commands.call import Call
+from xene.commands import listening, pictures
+from xene.commands.call import STATE_FILE, Call
+from xene.commands.listening import Insecure
 from xene.commands.tables import Row
+from xene.errors import Usage
 from xene.plan import overview as plan
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, columns
 from xene.store import db
 from xene.store import overview as stored
 
+DEFAULT_ADDRESS = "127.0.0.1:8090"
+SERVED = "XENE_STATUS_SERVED"  # `tui.serving` tells the screens that it starts whose they are
 MARKS = 12  # last runs of a pipeline in the table
 GAP = "   "
 
@@ -26,21 +32,90 @@ Selector = Annotated[
 ]
 
 
-def status(call: Call, selector: Selector = None) -> int:
+Serve = Annotated[bool, typer.Option("--serve", help="Show the screen in a browser, at ADDRESS.")]
+Address = Annotated[
+    Optional[str],
+    typer.Argument(metavar="HOST:PORT", help="With --serve: where; default 127.0.0.1:8090."),
+]
+
+
+def status(
+    call: Call,
+    address: Address = None,
+    selector: Selector = None,
+    serve: Serve = False,
+    insecure: Insecure = False,
+) -> int:
     """Show all pipelines and agents at a glance: where they are, their last runs, what waits and why.
+
+    On a terminal a live screen: q leaves it, ? lists the keys. What it does is done by commands, which it shows.
+    Elsewhere, and with -o, a table.
 
     Runs are marks, the newest on the right: ✓ Success, ✗ Error, ● under way, ◌ Queued, ? Unknown. Lines with !!
     tell of slots that were missed in the last 7 days and of runs of which nobody knows how they are. Where no
     controller is at work the page says as of when its states are.
 
+    With --serve the same screen in a browser, for who has a token of role admin, or of role read, which cannot act;
+    'xene token create' makes one.
+
     -o json prints {controller, repo, asOf, alarms, pipelines, agents}.
     """
+    if serve:
+        return serve_at(call, address or DEFAULT_ADDRESS, insecure)
+    if address is not None or insecure:
+        raise Usage("HOST:PORT and --insecure belong to --serve")
+    if call.form == "table" and is_terminal():
+        return live(call, selector)
     found = look(call, selector, MARKS if call.form == "table" else stored.LAST)
     if call.structured:
         call.put_value(found)
     else:
         pictures.put(call, page(found, time.time(), wide=call.form == "wide"))
     return 0
+
+
+def is_terminal() -> bool:
+    """Whether there is a terminal that can show a screen, with somebody in front of it."""
+    if os.environ.get(SERVED):
+        return True
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream.isatty() for stream in streams) and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def live(call: Call, selector: str | None) -> int:
+    """The live screen, until it is left."""
+    if call.no_color:
+        os.environ["NO_COLOR"] = "1"
+    if selector is not None:
+        _labels(selector)
+    from xene.tui import app
+
+    named = call.state != os.path.join(call.home, STATE_FILE) and "XENE_STATE" not in os.environ
+    app.run(call.state, call.home, named=named, read_only=why_not(call.state), filter=selector or "")
+    return 0
+
+
+def serve_at(call: Call, text: str, insecure: bool) -> int:
+    """The screen in a browser, until Ctrl-C. Raises Usage for an address beyond this host, if not asked for."""
+    host, port = listening.address(text)
+    if not insecure and not listening.is_loopback(host):
+        raise Usage(
+            f"{text}: beyond this host tokens and all that is shown would be sent in the clear",
+            hint="127.0.0.1 behind a proxy with TLS, or through ssh -L; or --insecure",
+        )
+    from xene.tui import serving
+
+    serving.serve(call.state, host, port, call.say)
+    return 0
+
+
+def why_not(path: str) -> str:
+    """Why nothing can be done to this state, "" where everything can."""
+    if os.environ.get(SERVED) == "read":
+        return "the token is for reading alone"
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        return "this state may only be read"
+    return ""
 
 
 def look(call: Call, selector: str | None, last: int) -> Row:
@@ -61,7 +136,7 @@ def _labels(selector: str) -> Any:
 
 def page(found: Row, now: float, *, wide: bool = False) -> list[Line]:
     """The page: who is at work, what must not be overlooked, pipelines, agents."""
-    lines = [plan.control(found, now)]
+    lines = [plan.control(found, now, "'xene reconcile' makes a pass")]
     if found["repo"]:
         lines.append(plan.repository(found["repo"], now))
     lines += [plan.alarm_line(alarm) for alarm in plan.alarms(found["alarms"], now)]

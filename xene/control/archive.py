@@ -11,17 +11,23 @@ import os
 import queue
 import shutil
 import threading
-from typing import Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
 from xene.errors import Storage
 from xene.model.ids import file_safe, is_name, is_run_id, is_task_name
 from xene.store.events import plain
 from xene.store.files import make_private_directory, make_private_file, sync_directory
 
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
+
 RUN_BYTES = 1024 * 1024 * 1024  # of the logs of one run; what is more stays behind
 RUN_FILES = 100_000  # step attempts of one run whose logs are kept: an agent may name as many as it likes
 LOST = "its archive is not there any more"
 NAME_MOST = 255  # bytes of a file's name
+ENDS = "ends/"  # before the name of an entry that holds the end of a large log once more
+LARGE = 4 * 1024 * 1024  # bytes of a log from which on its end is kept apart
+END = 256 * 1024  # bytes of that end: a thousand lines and more
 _packing = threading.Lock()  # one at a time: it is the disk that is slow
 
 
@@ -197,6 +203,9 @@ def archived(directory: str, run: str) -> Packed | None:
 def pack(part: str, log: str = "complete", why: str = "") -> None:
     """Make `RUN.zip` of `RUN.part/`: a temporary name, fsync, rename; then the parts go. Twice does no harm.
 
+    A deflated entry can only be read from its beginning: who wants the last lines of a gigabyte finds them in an
+    entry of their own.
+
     Its comment says how complete it is, so that this does not stand in the state alone.
     """
     from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -215,8 +224,12 @@ def pack(part: str, log: str = "complete", why: str = "") -> None:
                 for name in sorted(_files(part), key=lambda name: int(name.split(".", 1)[0])):
                     info = ZipInfo(name)
                     info.compress_type, info.external_attr = ZIP_DEFLATED, 0o600 << 16
-                    with open(os.path.join(part, name), "rb") as source, archive.open(info, "w") as target:
-                        shutil.copyfileobj(source, target, 1024 * 1024)
+                    with open(os.path.join(part, name), "rb") as source:
+                        with archive.open(info, "w") as target:
+                            shutil.copyfileobj(source, target, 1024 * 1024)
+                        if source.tell() > LARGE:
+                            source.seek(-END, os.SEEK_END)
+                            archive.writestr(_as(info, ENDS + name), source.read())
             file.flush()
             os.fsync(file.fileno())
         os.rename(temporary, whole)
@@ -225,6 +238,15 @@ def pack(part: str, log: str = "complete", why: str = "") -> None:
         raise
     sync_directory(os.path.dirname(whole))
     shutil.rmtree(part, ignore_errors=True)
+
+
+def _as(info: ZipInfo, name: str) -> ZipInfo:
+    """Another entry like `info`."""
+    from zipfile import ZipInfo
+
+    found = ZipInfo(name)
+    found.compress_type, found.external_attr = info.compress_type, info.external_attr
+    return found
 
 
 def _files(part: str) -> dict[str, int]:

@@ -6,15 +6,16 @@ connections of its own (role reader) while somebody else does.
 
 from __future__ import annotations
 
+import io
 import os
 import queue
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any, Callable, Iterable, Iterator, Mapping
+from typing import IO, Any, Callable, Iterable, Iterator, Mapping, NamedTuple
 
-from xene.control.archive import RUN_FILES, file_name, part_path, request_of, zip_path
+from xene.control.archive import ENDS, RUN_FILES, file_name, part_path, request_of, zip_path
 from xene.control.place import Place
 from xene.control.sessions import Came, Open, Sessions, open_channel
 from xene.model.ids import from_file
@@ -146,34 +147,67 @@ class Tail:
         """Give out the rest of an archived log, or of what was collected of it so far."""
         each = self._runs[run]
         each.done = True
-        for seq, source, open_file in read(directory, run):
-            if self._choice.takes(*source[1:]):
-                with open_file() as file:
-                    start = each.offsets.get(seq)
-                    if start is None:
-                        start = 0 if self._choice.lines is None else _tail_offset(file, self._choice.lines)
-                    file.seek(start)
-                    each.offsets[seq] = start
-                    while data := file.read(PIECE):
-                        self._emit(source, data)
-                        each.offsets[seq] += len(data)
+        for entry in _entries(directory, run):
+            if self._choice.takes(*entry.source[1:]) and not self._from_end(each, entry):
+                self._from_file(each, entry)
+
+    def _from_end(self, each: _Followed, entry: _Entry) -> bool:
+        """Give out the last lines of a large log, if only those are wanted and they are kept apart."""
+        lines = self._choice.lines
+        if lines is None or entry.end is None or entry.seq in each.offsets:
+            return False
+        data = entry.end()
+        begin = _tail_offset(io.BytesIO(data), lines)
+        if begin == 0:
+            return False  # there may be more than is kept
+        self._emit(entry.source, data[begin:])
+        each.offsets[entry.seq] = entry.size
+        return True
+
+    def _from_file(self, each: _Followed, entry: _Entry) -> None:
+        with entry.open() as file:
+            start = each.offsets.get(entry.seq)
+            if start is None:
+                start = 0 if self._choice.lines is None else _tail_offset(file, self._choice.lines)
+            file.seek(start)
+            each.offsets[entry.seq] = start
+            while data := file.read(PIECE):
+                self._emit(entry.source, data)
+                each.offsets[entry.seq] += len(data)
+
+
+class _Entry(NamedTuple):
+    """An archived log: what opens it, its size, and what reads its end, if that is kept apart."""
+
+    seq: int
+    source: Source
+    open: Callable[[], IO[bytes]]
+    size: int = 0
+    end: Callable[[], bytes] | None = None
 
 
 def read(directory: str, run: str) -> Iterator[tuple[int, Source, Callable[[], IO[bytes]]]]:
     """The files of an archived log in order, with what opens each; else those of `RUN.part/`, else nothing."""
+    return (entry[:3] for entry in _entries(directory, run))
+
+
+def _entries(directory: str, run: str) -> Iterator[_Entry]:
     import zipfile  # 15 ms, and only once a run is archived
 
     try:
         with zipfile.ZipFile(zip_path(directory, run)) as archive:
-            for name in archive.namelist():
-                yield *_source(run, name), partial(archive.open, name)
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            for name in sizes:
+                if not name.startswith(ENDS):
+                    end = partial(archive.read, ENDS + name) if ENDS + name in sizes else None
+                    yield _Entry(*_source(run, name), partial(archive.open, name), sizes[name], end)
             return
     except FileNotFoundError:
         pass
     part = part_path(directory, run)
     names = [name for name in (os.listdir(part) if os.path.isdir(part) else []) if name.endswith(".log")]
     for name in sorted(names, key=lambda name: int(name.split(".", 1)[0])):
-        yield *_source(run, name), partial(_open, os.path.join(part, name))
+        yield _Entry(*_source(run, name), partial(_open, os.path.join(part, name)))
 
 
 def _open(path: str) -> IO[bytes]:

@@ -33,6 +33,12 @@ def at(instant: str | None) -> float | None:
     return None if not instant else datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp()
 
 
+def ago(instant: str | None, now: float) -> str:
+    """How long ago that was: `3m4s`; "" for nothing."""
+    when = at(instant)
+    return "" if when is None else format_age(now - when)
+
+
 # -- pipelines
 
 
@@ -156,8 +162,8 @@ def alarms(found: Json, now: float) -> list[Alarm]:
     return lines
 
 
-def control(found: Json, now: float) -> Line:
-    """Whether somebody is at work on the state, else as of when the agents were heard."""
+def control(found: Json, now: float, hint: str = "") -> Line:
+    """Whether somebody is at work on the state, else as of when the agents were heard, and what to do about it."""
     if found["controller"] is not None:
         return (Span("control:  "), Span(f"at work, process {found['controller']['pid']}", phases.READY))
     as_of = found["asOf"]
@@ -167,7 +173,7 @@ def control(found: Json, now: float) -> Line:
     return (
         Span("control:  "),
         Span("no controller is at work", phases.UNKNOWN),
-        Span(f": {when}; 'xene reconcile' makes a pass"),
+        Span(f": {when}" + (f"; {hint}" if hint else "")),
     )
 
 

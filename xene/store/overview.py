@@ -29,10 +29,20 @@ _OPEN = (
     "SELECT workflow, pipeline, phase, reason, agent, count(*), min(seq), id, message, phase_since"
     " FROM runs INDEXED BY runs_open WHERE ended = 0 GROUP BY workflow, pipeline, phase, reason, agent"
 )
+_NEWEST_RUNS = (
+    "SELECT id, workflow, pipeline, phase, reason, message, agent, trigger, created_at, started_at, finished_at"
+    " FROM runs ORDER BY seq DESC LIMIT ?"
+)
+_NEAR = (
+    "SELECT id FROM runs INDEXED BY runs_pipeline"
+    " WHERE workflow = ? AND pipeline = ? AND seq {} ? ORDER BY seq {}"
+)
+_OLDER, _NEWER = _NEAR.format("<", "DESC LIMIT 1"), _NEAR.format(">", "LIMIT 1")
 _FOLLOWERS = (
     "SELECT workflow, pipeline, count(*), needs FROM followers INDEXED BY followers_waiting"
     " WHERE outcome IS NULL GROUP BY workflow, pipeline"
 )
+_LABELS = "SELECT name, labels FROM objects WHERE kind = 'Workflow'"
 _BAD = "SELECT count(*), max(at) FROM slots INDEXED BY slots_outcome WHERE outcome = ? AND at >= ?"
 _NEWEST = (
     "SELECT workflow, pipeline, trigger FROM slots INDEXED BY slots_outcome"
@@ -44,18 +54,26 @@ _LOST = "SELECT count(*), max(seq) FROM runs INDEXED BY runs_phase WHERE phase =
 def overview(state: State, *, labels: Labels = anything, since: float, last: int = LAST) -> Json:
     """`{pipelines, agents, alarms, asOf}` of one moment; `plan.overview` says what each holds.
 
-    `labels` are those of the workflows. Slots that were missed count when they were due at or after `since`.
+    `labels` are those of the workflows. Slots that were missed count when they were due at or after `since`. With
+    `last` 0 no runs are read.
     """
     with state.snapshot() as conn:
         rows = views.pipelines(state, labels=labels)
         keys = [(row["workflow"], row["name"]) for row in rows]
-        found, opened, waiting = strips(conn, keys, last), open_runs(conn), followers(conn)
+        found = strips(conn, keys, last) if last else {}
+        opened, waiting, named = open_runs(conn), followers(conn), labels_of(conn)
         agents = views.agents(state)
         for key, row in zip(keys, rows, strict=True):
-            row["runs"], row["open"], row["followers"] = found[key], opened.get(key, []), waiting.get(key)
+            row["labels"], row["runs"] = named.get(key[0], {}), found.get(key, [])
+            row["open"], row["followers"] = opened.get(key, []), waiting.get(key)
         seen = [agent["lastSeenAt"] for agent in agents if agent["lastSeenAt"]]
         alarmed = alarms(conn, since)
     return {"pipelines": rows, "agents": agents, "alarms": alarmed, "asOf": max(seen, default=None)}
+
+
+def labels_of(conn: sqlite3.Connection) -> dict[str, dict[str, str]]:
+    """The labels of all workflows, by name."""
+    return {name: json.loads(text) for name, text in conn.execute(_LABELS)}
 
 
 def strips(conn: sqlite3.Connection, keys: Iterable[Key], last: int = LAST) -> dict[Key, list[Json]]:
@@ -121,3 +139,33 @@ def _bad(conn: sqlite3.Connection, outcome: str, since: float) -> Json:
         return {"count": 0, "newest": None, "at": None}
     workflow, pipeline, trigger = conn.execute(_NEWEST, (outcome, at)).fetchone()
     return {"count": count, "newest": f"{workflow}/{pipeline}/{trigger}", "at": instant(at)}
+
+
+def newest(conn: sqlite3.Connection, limit: int) -> list[Json]:
+    """The newest runs of all pipelines, without their tasks, newest first."""
+    return [_newest(row) for row in conn.execute(_NEWEST_RUNS, (limit,))]
+
+
+def _newest(row: Sequence[Any]) -> Json:
+    return {
+        "id": row[0],
+        "workflow": row[1],
+        "pipeline": row[2],
+        "phase": row[3],
+        "reason": row[4],
+        "message": row[5],
+        "agent": row[6],
+        "trigger": row[7],
+        "createdAt": instant(row[8]),
+        "startedAt": instant(row[9]),
+        "finishedAt": instant(row[10]),
+    }
+
+
+def neighbours(conn: sqlite3.Connection, run: str) -> tuple[str | None, str | None]:
+    """The runs of the same pipeline before and after this one, by id; None where there is none."""
+    row = conn.execute("SELECT workflow, pipeline, seq FROM runs WHERE id = ?", (run,)).fetchone()
+    if row is None:
+        return None, None
+    found = [conn.execute(query, row).fetchone() for query in (_OLDER, _NEWER)]
+    return (found[0] and found[0][0]), (found[1] and found[1][0])

@@ -1,0 +1,338 @@
+"""The screen by its keys: filter, order, views, acts and their questions, why, logs, read-only, trouble."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, AsyncIterator
+
+import pytest
+
+from tests.tui import shop
+from tests.tui.conftest import Seat, play, seated
+from xene.tui import prefs
+from xene.tui.commandline import CommandLine
+from xene.tui.log import Log, colored
+from xene.tui.main import Main
+from xene.tui.run import Run
+
+STUB = Path(__file__).parent / "stub.sh"
+
+
+@asynccontextmanager
+async def stubbed(home: Path, size: tuple[int, int] = (100, 30), **more: Any) -> AsyncIterator[Seat]:
+    """The screen, with a program that says what it was called with in the place of `xene`."""
+    async with seated(home, size, **more) as seat:
+        seat.app.line = CommandLine(
+            str(home / "state.db"), str(home), named=False, program=["/bin/sh", str(STUB)]
+        )
+        yield seat
+
+
+def called(home: Path) -> list[str]:
+    """The command lines that were run, but `logs`."""
+    path = home / "called"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line for line in lines if not line.startswith("logs")]
+
+
+def pipelines(seat: Seat) -> list[str]:
+    """The pipelines that are listed, in their order."""
+    main = seat.app.screen_stack[1]
+    assert isinstance(main, Main)
+    return [f"{row['workflow']}/{row['name']}" for row in main.pane.sheet.rows]
+
+
+def test_filter_order_and_views(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            assert len(pipelines(seat)) == 6
+            await seat.press("slash")
+            await seat.type("team=web")
+            await seat.until(lambda: len(pipelines(seat)) == 3, "those of one team")
+            await seat.type(" scan")
+            await seat.until(lambda: pipelines(seat) == ["shop/scan"], "one of those")
+            await seat.press("enter", "escape", "S")
+            assert pipelines(seat)[:2] == ["shop/ship", "docs/publish"]  # Unknown, then nowhere placed
+            await seat.press("slash")
+            await seat.type("team=garden")
+            await seat.press("enter", "V")
+            await seat.type("garden")
+            await seat.press("enter")
+            await seat.sees("view garden is kept")
+            await seat.press("escape", "S", "S", "S")
+            await seat.until(lambda: pipelines(seat)[0] == "docs/publish", "all of them by name")
+            await seat.press("v", "enter")
+            await seat.until(lambda: pipelines(seat) == ["shed/dig", "shed/rake"], "the view")
+
+    play(scene)
+    assert prefs.read(str(home)).views == (prefs.View("garden", "team=garden", "trouble"),)
+
+
+def test_a_selector_that_is_none_is_told_while_it_is_typed(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home, filter="team=web") as seat:
+            assert len(pipelines(seat)) == 3
+            await seat.press("slash")
+            await seat.type(" ==")
+            await seat.sees("is not a requirement")
+
+    play(scene)
+
+
+def test_a_run_is_started_by_a_form(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.press("down", "down", "down", "r")
+            await seat.sees("$ xene run shop/build", "count *")
+            await seat.press("tab", "tab", "tab")
+            await seat.type("12")
+            await seat.sees("$ xene run shop/build -p count=12")
+            await seat.press("enter")
+            await seat.sees("✓ $ xene run shop/build -p count=12  done: run")
+
+    play(scene)
+    assert called(home) == ["run shop/build -p count=12"]
+
+
+def test_what_destroys_asks_first_and_a_refusal_is_told(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_REFUSED", "kill")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.press("down", "down", "down", "c")
+            await seat.sees("finally tasks run", f"$ xene cancel {shop.ASKING}")
+            await seat.press("n")
+            await seat.sees_no("finally tasks run")
+            assert called(home) == []
+            await seat.press("c", "y")
+            await seat.sees(f"✓ $ xene cancel {shop.ASKING}  done: cancel")
+            await seat.press("k", "y")
+            await seat.sees("✗ exit 7", "it has ended already hint: look again")
+            await seat.press("l")
+            await seat.sees("What was done", "✗ exit 7", "✓ $ xene cancel")
+
+    play(scene)
+    assert called(home) == [f"cancel {shop.ASKING}", f"kill {shop.ASKING}"]
+
+
+def test_acts_without_a_question(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.press("home", "s")
+            await seat.sees("done: suspend")
+            await seat.press("down", "down", "s")
+            await seat.sees("done: resume")
+            await seat.press("p")
+            await seat.sees("done: reconcile")
+            await seat.press("3", "o")
+            await seat.sees("done: cordon")
+            await seat.press("d", "y")
+            await seat.sees("done: drain")
+
+    play(scene)
+    assert called(home) == [
+        "suspend docs/publish",
+        "resume shed/rake",
+        "reconcile",
+        "cordon build-1",
+        "drain build-1",
+    ]
+
+
+def test_acts_on_a_run_and_its_tasks(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("ruff 9s exit 3")
+            await seat.press("t")
+            await seat.sees("done: retry")
+            await seat.press("down", "down", "down", "T")
+            await seat.sees(f"$ xene retry {shop.FAILED} --from lint")
+            await seat.press("R")
+            await seat.sees("done: rerun")
+            await seat.press("escape")
+            seat.app.open_run(shop.ASKING)
+            await seat.sees("ship WaitingForApproval")
+            await seat.press("a")
+            await seat.type("tested by hand")
+            await seat.sees("-m 'tested by hand'")
+            await seat.press("enter")
+            await seat.sees("done: approve")
+            await seat.press("x", "enter")
+            await seat.sees("done: reject")
+
+    play(scene)
+    assert called(home) == [
+        f"retry {shop.FAILED}", f"retry {shop.FAILED} --from lint", f"rerun {shop.FAILED}",
+        f"approve {shop.ASKING} ship -m tested by hand", f"reject {shop.ASKING} ship",
+    ]  # fmt: skip
+
+
+def test_keys_that_do_not_apply_do_nothing_and_are_not_shown(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.press("home")
+            await seat.sees("docs/publish NotScheduled")
+            assert " Retry" not in seat.lines()[-1] and "Cancel" not in seat.lines()[-1]
+            await seat.press("t", "c", "k", "a", "o", "d", "T", "R")
+            assert isinstance(seat.app.screen, Main)
+
+    play(scene)
+    assert called(home) == []
+
+
+def test_a_state_that_may_only_be_read(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home, read_only="this state may only be read") as seat:
+            await seat.press("down", "down", "down", "r", "c", "s", "p")
+            assert isinstance(seat.app.screen, Main)
+            assert "Pass" not in seat.lines()[-1]
+            await seat.press("question_mark")
+            await seat.sees("this state may only be read")
+
+    play(scene)
+    assert called(home) == []
+
+
+def test_the_palette_has_the_acts_by_name(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.press("home", "ctrl+p")
+            await seat.type("suspend")
+            await seat.sees("$ xene suspend docs/publish")
+            await seat.press("down", "enter")
+            await seat.sees("done: suspend")
+
+    play(scene)
+    assert called(home) == ["suspend docs/publish"]
+
+
+def test_the_mouse(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.sees("✓✓✓", "docs/publish NotScheduled")
+            line = next(at for at, text in enumerate(seat.lines()) if text.startswith("shop/build"))
+            await seat.pilot.click(offset=(3, line))
+            await seat.sees("shop/build Scheduled")
+            await seat.pilot.click(offset=(3, line), times=2)
+            await seat.until(lambda: isinstance(seat.app.screen, Run), "the run")
+            bar = next(at for at, text in enumerate(seat.lines()) if "2 Graph" in text)
+            await seat.pilot.click(offset=(seat.lines()[bar].index("Timeline") + 2, bar))
+            await seat.sees("█")
+
+    play(scene)
+
+
+def test_what_is_written_is_shown(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.sees("no agent has disk=ssd")
+            with sqlite3.connect(home / "state.db") as conn:
+                conn.execute("UPDATE pipelines SET message = 'no agent at all' WHERE workflow = 'docs'")
+            conn.close()
+            await seat.sees("no agent at all")
+
+    play(scene)
+
+
+def test_a_theme_is_kept(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.press("D")
+            await seat.until(lambda: prefs.read(str(home)).theme == prefs.LIGHT, "it is kept")
+        async with stubbed(home) as seat:
+            assert seat.app.theme == prefs.LIGHT
+
+    play(scene)
+
+
+def test_no_state_yet_and_then_one(tmp_path: Path, still: None) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.sees("no pipelines: xene apply PATH", "no agent was ever heard")
+            shop.lay(home)
+            await seat.sees("shop/build")
+
+    play(scene)
+
+
+def test_a_file_that_is_no_state_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_text("nonsense" * 1000)
+
+    async def scene() -> None:
+        from xene.tui.app import Status
+
+        app = Status(str(tmp_path / "state.db"), str(tmp_path))
+        async with app.run_test(size=(100, 24)) as pilot:
+            seat = Seat(pilot, app)
+            await seat.sees("!! ", "state.db")
+
+    play(scene)
+
+
+def test_a_log_is_followed_searched_and_read_further_back(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_LOG", "seq -f 'line %.0f' 1 3000")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("line 3000", "3000 lines")
+            log = seat.app.screen.query_one(Log)
+            await seat.press("slash")
+            await seat.type("line 150")
+            await seat.sees("'line 150': 11")
+            assert log.scroll_offset.y == 1508 and not log.following
+            await seat.press("enter", "N")
+            await seat.until(lambda: log.scroll_offset.y == 1507, "the match before")
+            await seat.press("end", "m")
+            await seat.until(lambda: "--tail 10000" in (home / "called").read_text(), "more is read")
+            await seat.sees("line 3000")
+
+    play(scene)
+
+
+def test_what_a_log_may_do_to_the_terminal() -> None:
+    assert colored("\x1b[31mred\x1b[0m").spans[0].style.color.number == 1  # type: ignore[union-attr]
+    assert colored("\x1b[2Jgone\x07").plain == "\\x1b[2Jgone\\x07"
+    assert colored(" 10%\r 50%\r100%\r").plain == "100%"
+    assert colored("a\tb").plain == "a       b"
+
+
+FLOOD = "i=0; while [ $i -lt 200 ]; do seq 1 1000; i=$((i+1)); done; echo over"
+
+
+def test_a_flood_is_drawn_in_frames(home: Path, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200,000 lines at once: what is drawn is counted, keys are answered, memory has a bound."""
+    monkeypatch.setenv("STUB_LOG", FLOOD)
+    drawn: list[float] = []
+    monkeypatch.setattr(Log, "_draw", _counted(Log._draw, drawn))
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.FAILED)
+            begun = time.monotonic()
+            await seat.sees("over")
+            took = time.monotonic() - begun
+            log = seat.app.screen.query_one(Log)
+            assert len(log.lines) == 100_000
+            assert len(drawn) <= took / 0.1 + 3
+
+    play(scene)
+
+
+def _counted(draw: Any, drawn: list[float]) -> Any:
+    def counted(log: Log) -> None:
+        drawn.append(time.monotonic())
+        draw(log)
+
+    return counted

@@ -1,0 +1,192 @@
+"""The screen in a browser, as one talks to it: a login, a cookie, a websocket that carries keys and drawings."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from contextlib import asynccontextmanager
+from typing import Any, AsyncIterator, Callable, Iterator
+
+import aiohttp
+import pytest
+
+from tests.fleet import Fleet, fleet, until
+from tests.hosts import _free_port
+
+SHOP = """\
+apiVersion: xene/v1
+kind: Workflow
+metadata: {name: shop}
+spec: {pipelines: {build: {tasks: {t: {steps: [{name: s, run: echo made}]}}}}}
+"""
+DEADLINE = 30.0
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with fleet(tmp_path_factory.mktemp("served"), "local", 1) as made:
+        made.write("shop.yaml", SHOP)
+        made.apply()
+        yield made
+
+
+def token(shop: Fleet, name: str, role: str, *more: str) -> str:
+    return shop.xene("token", "create", name, "--role", role, *more).out.strip()
+
+
+@pytest.fixture(scope="module")
+def site(shop: Fleet) -> Iterator[str]:
+    """Its address."""
+    port = _free_port("127.0.0.1")
+    child = shop.start("status", "--serve", f"127.0.0.1:{port}")
+    assert child.stderr is not None
+    assert f"http://127.0.0.1:{port}" in child.stderr.readline()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        assert child.wait(DEADLINE) == 0
+        child.communicate()
+
+
+class Page:
+    """An open screen."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self.drawn = ""
+
+    async def press(self, keys: str) -> None:
+        self.drawn = ""
+        await self._socket.send_json(["stdin", keys])
+
+    async def sees(self, word: str) -> None:
+        deadline = time.monotonic() + DEADLINE
+        while word not in self.drawn:
+            assert time.monotonic() < deadline, f"waited in vain for {word} in\n{self.drawn}"
+            message = await self._socket.receive(timeout=DEADLINE)
+            assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), message
+            if message.type is aiohttp.WSMsgType.BINARY:
+                self.drawn += message.data.decode("utf-8", "replace")
+
+
+@asynccontextmanager
+async def logged_in(site: str, word: str) -> AsyncIterator[aiohttp.ClientSession]:
+    jar = aiohttp.CookieJar(unsafe=True)  # a numeric host may have cookies, too
+    async with aiohttp.ClientSession(site, cookie_jar=jar) as session:
+        async with session.post("/login", data={"token": word}) as answer:
+            assert answer.status == 200 and "textual-terminal" in await answer.text()
+        yield session
+
+
+@asynccontextmanager
+async def screen(session: aiohttp.ClientSession) -> AsyncIterator[Page]:
+    async with session.ws_connect("/ws?width=100&height=30") as socket:
+        yield Page(socket)
+
+
+def play(scene: Callable[[], Any]) -> None:
+    asyncio.run(scene())
+
+
+def test_a_run_is_started_from_the_browser(shop: Fleet, site: str) -> None:
+    word = token(shop, "boss", "admin")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session, screen(session) as page:
+            await page.sees("shop/build")
+            await page.press("r")
+            await page.sees("$ xene run shop/build")
+            await page.press("\r")
+            await page.sees("✓ ")
+
+    play(scene)
+    shop.xene("wait", "shop/build")
+
+
+def test_a_token_for_reading_cannot_act(shop: Fleet, site: str) -> None:
+    word = token(shop, "eye", "read")
+    before = len(shop.get("runs"))
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session, screen(session) as page:
+            await page.sees("shop/build")
+            await page.press("rsp?")
+            await page.sees("the token is for reading alone")
+
+    play(scene)
+    assert len(shop.get("runs")) == before
+    assert not shop.get("pipeline", "shop/build")["suspended"]
+
+
+def test_nothing_is_shown_without_a_token_that_is_good_for_it(shop: Fleet, site: str) -> None:
+    refused = [token(shop, "t", "trigger"), token(shop, "one", "read", "--for", "shop"), "xene_nonsense", ""]
+
+    async def scene() -> None:
+        async with aiohttp.ClientSession(site, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            for path in ("/", "/ws", "/static/js/textual.js", "/download/x"):
+                async with session.get(path) as answer:
+                    assert answer.status == 401 and "A token is wanted" in await answer.text()
+            for word in refused:
+                async with session.post("/login", data={"token": word}) as answer:
+                    assert answer.status == 403 and "Set-Cookie" not in answer.headers
+
+    play(scene)
+
+
+def test_a_token_that_was_taken_back_opens_nothing_more(shop: Fleet, site: str) -> None:
+    word = token(shop, "gone", "read")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session:
+            await asyncio.to_thread(shop.xene, "token", "rm", "gone")
+            async with session.get("/") as answer:
+                assert answer.status == 401
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await session.ws_connect("/ws")
+
+    play(scene)
+
+
+def test_another_site_gets_nothing(shop: Fleet, site: str) -> None:
+    word = token(shop, "mine", "admin")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session:
+            for path in ("/", "/ws"):
+                async with session.get(path, headers={"Origin": "https://evil.example.com"}) as answer:
+                    assert answer.status == 403
+            async with session.get("/") as answer:
+                assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+    play(scene)
+
+
+def test_a_page_that_is_closed_leaves_no_process(shop: Fleet, site: str) -> None:
+    word = token(shop, "short", "read")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session, screen(session) as page:
+            await page.sees("shop/build")
+
+    play(scene)
+    until(lambda: not _screens(shop), "the screens have gone")
+
+
+def _screens(shop: Fleet) -> str:
+    found = subprocess.run(
+        ["pgrep", "-f", f"xene status --state {shop.home}"], capture_output=True, text=True, check=False
+    )
+    return found.stdout
+
+
+def test_words_that_are_refused(shop: Fleet) -> None:
+    assert "in the clear" in shop.xene("status", "--serve", "0.0.0.0:0", code=2).err
+    assert "HOST:PORT is wanted" in shop.xene("status", "--serve", "8090", code=2).err
+    assert "belong to --serve" in shop.xene("status", "127.0.0.1:1", code=2).err
+
+
+def test_an_address_that_is_taken(shop: Fleet, site: str) -> None:
+    taken = site.removeprefix("http://")
+    assert "cannot be listened on" in shop.xene("status", "--serve", taken, code=7).err

@@ -1,0 +1,211 @@
+"""The app: one reader, one command line, the screens. Called by the command `status` on a terminal.
+
+It reads on a thread of its own and acts by commands of its own, so that no key ever waits for either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any, ClassVar, Iterable, Mapping, Sequence
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from xene.errors import Storage
+from xene.plan.drawing.spans import DIM, Line, Span
+from xene.tui import prefs
+from xene.tui.commandline import CommandLine
+from xene.tui.frame import Frame, outcome
+from xene.tui.main import Main
+from xene.tui.messages import Answer, Broken, Moved, Trouble
+from xene.tui.prefs import DARK, LIGHT, Prefs
+from xene.tui.reader import Reader
+from xene.tui.run import Run
+from xene.tui.trigger_slots import TriggerSlots
+
+TICK = 1.0  # seconds between two drawings of what only the clock changes
+DONE = 200  # acts that are remembered
+
+
+class Status(App[None]):
+    """`read_only` says why nothing can be done here, "" where everything can."""
+
+    TITLE = "xene"
+    ENABLE_COMMAND_PALETTE = True
+    CSS = "Footer { height: 1; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "quit", "Quit", show=False),
+        Binding("D", "dark", "Dark or light", show=False),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self, state: str, home: str, *, named: bool = False, read_only: str = "", filter: str = ""
+    ) -> None:
+        super().__init__()
+        self._filter = filter
+        self.home = home
+        self.animation_level = "none"  # over a slow line each step of it would be waited for
+        self.line = CommandLine(state, home, named=named)
+        self.read_only = read_only
+        self.reader = Reader(state, self.post_message)
+        self.prefs = prefs.read(home)
+        self.at_work = False
+        self.trouble = ""
+        self.broken: Exception | None = None
+        self._done: list[tuple[float, Line]] = []
+        self._under_way = 0
+        self._leaving = False
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.exit)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+        self.theme = self.prefs.theme if self.prefs.theme in self.available_themes else DARK
+        self.theme_changed_signal.subscribe(self, self._restyle)
+        self.reader.start()
+        self.push_screen(Main(self._filter))
+        self.set_interval(TICK, self._tick)
+
+    async def on_unmount(self) -> None:
+        self.reader.stop()
+        await self.line.left()
+
+    def _frames(self) -> list[Frame]:
+        return [screen for screen in self.screen_stack if isinstance(screen, Frame)]
+
+    # -- what the reader says
+
+    @on(Answer)
+    def _answered(self, event: Answer) -> None:
+        owner: Any = getattr(event.take, "__self__", None)
+        if self.is_running and getattr(owner, "is_attached", True):
+            event.take(event.value)
+
+    @on(Moved)
+    def _moved(self) -> None:
+        for frame in self._frames()[-1:]:
+            frame.look()
+
+    @on(Trouble)
+    def _in_trouble(self, event: Trouble) -> None:
+        if event.key:
+            self.notify(event.text, severity="error", markup=False)
+        self.trouble = event.text if not event.key else self.trouble
+        for frame in self._frames():
+            if isinstance(frame, Main):
+                frame.refresh_head()
+
+    @on(Broken)
+    def _broke(self, event: Broken) -> None:
+        self.broken = event.error
+        self.exit()
+
+    def _tick(self) -> None:
+        for frame in self._frames()[-1:]:
+            frame.tick()
+
+    # -- acts
+
+    def act(self, words: Sequence[str]) -> None:
+        """Do what the command line does, and say what came of it."""
+        self.run_worker(self._act(tuple(words)), group="acts")
+
+    async def _act(self, words: tuple[str, ...]) -> None:
+        shown = self.line.shown(words)
+        self._say((Span("… ", DIM), Span(f"$ {shown}", DIM)))
+        self._under_way += 1
+        try:
+            ran = await self.line.run(words)
+        finally:
+            self._under_way -= 1
+        line = outcome(shown, ran)
+        self._done = [*self._done, (time.time(), line)][-DONE:]
+        self._say(line)
+        for frame in self._frames()[-1:]:
+            frame.look()
+
+    def _say(self, line: Line) -> None:
+        for frame in self._frames():
+            frame.said([line])
+
+    def done_lines(self) -> list[Line]:
+        """What was done here, newest first."""
+        lines: list[Line] = [
+            (Span(time.strftime("%H:%M:%S  ", time.localtime(at)), DIM), *line)
+            for at, line in reversed(self._done)
+        ]
+        return lines or [(Span("nothing yet", DIM),)]
+
+    def _hung_up(self) -> None:
+        """The terminal has gone. Nothing can be drawn or restored any more, and trying to may never end."""
+        self.line.end_all()
+        os._exit(128 + signal.SIGHUP)
+
+    async def action_quit(self) -> None:
+        """Leave; where an act is under way only when asked a second time."""
+        if self._under_way and not self._leaving:
+            self._leaving = True
+            self._say((Span("an act is under way; q again leaves without waiting for what comes of it"),))
+            return
+        self.exit()
+
+    # -- screens
+
+    def open_run(self, ident: str) -> None:
+        """Show a run."""
+        self.push_screen(Run(ident))
+
+    def open_slots(self, trigger: Mapping[str, Any]) -> None:
+        """Show the slots of a trigger."""
+        self.push_screen(TriggerSlots(trigger))
+
+    # -- themes and what is kept
+
+    def _restyle(self, _: object) -> None:
+        for screen in self.screen_stack:
+            restyle = getattr(screen, "restyle", None)
+            if restyle is not None:
+                restyle()
+        if self.theme != self.prefs.theme:
+            self._keep_quietly(Prefs(self.theme, self.prefs.views))
+
+    def action_dark(self) -> None:
+        self.theme = LIGHT if self.current_theme.dark else DARK
+
+    def keep(self, wanted: Prefs) -> None:
+        """Keep this from now on. Raises Storage."""
+        self.prefs = wanted
+        prefs.write(self.home, wanted)
+
+    def _keep_quietly(self, wanted: Prefs) -> None:
+        try:
+            self.keep(wanted)
+        except Storage as error:
+            self.notify(f"{error.message}; {error.hint}", severity="warning", markup=False)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("Dark or light", "The other one of the two themes", self.action_dark)
+        for frame in self._frames()[-1:]:
+            for act in frame.offered:
+                words = f"$ {self.line.shown(act.words)}"
+                yield SystemCommand(act.label, words, lambda frame=frame, act=act: frame.begin(act))
+            if isinstance(frame, Main):
+                for view in self.prefs.views:
+                    yield SystemCommand(
+                        f"View {view.name}", view.filter, lambda frame=frame, view=view: frame.take_view(view)
+                    )
+
+
+def run(state: str, home: str, *, named: bool, read_only: str, filter: str) -> None:
+    """Show the screen until it is left, at first with this filter. Raises what broke it."""
+    app = Status(state, home, named=named, read_only=read_only, filter=filter)
+    app.run()
+    if app.broken is not None:
+        raise app.broken

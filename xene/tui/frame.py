@@ -1,0 +1,187 @@
+"""What all screens share: asking the reader, acting on what is under the cursor, why, help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, Sequence
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from xene.model import phases
+from xene.plan.drawing.spans import DIM, Line, Span, clean
+from xene.tui import acts, asking, questions
+from xene.tui.acts import Act, Subject
+from xene.tui.band import Band
+from xene.tui.commandline import Ran
+from xene.tui.page import Page
+from xene.tui.sheet import Sheet
+
+if TYPE_CHECKING:
+    from xene.tui.app import Status
+
+Json = Mapping[str, Any]
+
+KEYS = (
+    ("r", "Run"), ("c", "Cancel"), ("k", "Kill"), ("t", "Retry"), ("T", "Retry from here"), ("R", "Rerun"),
+    ("a", "Approve"), ("x", "Reject"), ("s", "Suspend or resume"), ("o", "Cordon or uncordon"), ("d", "Drain"),
+)  # fmt: skip
+
+
+class Frame(Screen[None]):
+    """A screen with a subject: what the cursor stands on. Its acts are those keys that `acts.offers` gives."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key, f"act('{key}')", label) for key, label in KEYS),
+        Binding("w", "why", "Why"),
+        Binding("p", "pass", "Pass"),
+        Binding("l", "acts", "Acts", show=False),
+        Binding("question_mark", "help", "Keys", key_display="?"),
+        Binding("q", "app.quit", "Quit"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.found: Json | None = None  # what the state said last
+        self._offered: list[Act] = []
+        self._keys: object = None
+        self.said_band = Band(id="said")
+
+    @property
+    def status(self) -> Status:
+        """The app."""
+        app: Any = self.app
+        return app  # type: ignore[no-any-return]
+
+    def ask(self, key: str, question: Callable[[Any], Any], take: Callable[[Any], None]) -> None:
+        """Have the state asked; `take` gets the answer, if this screen is still there."""
+        self.status.reader.ask(f"{self.id or type(self).__name__}:{key}", question, take)
+
+    # -- for screens to say
+
+    def look(self) -> None:
+        """Ask anew for what is shown: somebody wrote to the state."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        """A second went by."""
+        for sheet in self.query(Sheet):
+            sheet.again()
+
+    def subject(self) -> Subject | None:
+        """What the cursor stands on."""
+        raise NotImplementedError
+
+    def why_of(self) -> str | None:
+        """What `xene why` is asked about it."""
+        subject = self.subject()
+        return None if subject is None else f"{subject.kind}/{subject.name}"
+
+    def restyle(self) -> None:
+        """The theme is another one."""
+        for widget in (*self.query(Sheet), *self.query(Band), *self.query(Page)):
+            widget.restyle()
+
+    # -- acts
+
+    def moved(self) -> None:
+        """The cursor stands on something else, or that has changed: other keys may apply."""
+        self._offered = [] if self.status.read_only else acts.offers(self.subject())
+        keys = ([(act.key, act.label) for act in self._offered], self.why_of() is None, self.status.at_work)
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh_bindings()
+
+    @property
+    def offered(self) -> Sequence[Act]:
+        """What can be done to what the cursor stands on."""
+        return self._offered
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "act":
+            return any(act.key == parameters[0] for act in self._offered)
+        if action == "why":
+            return self.why_of() is not None
+        if action == "pass":
+            return not self.status.read_only and not self.status.at_work
+        return True
+
+    def action_act(self, key: str) -> None:
+        for act in self._offered:
+            if act.key == key:
+                self.begin(act)
+                return
+
+    def action_pass(self) -> None:
+        self.begin(acts.PASS)
+
+    def begin(self, act: Act) -> None:
+        """Ask what is to be asked, and do it."""
+        subject = self.subject()
+        if act.form and subject is not None:
+            row = subject.row
+            self.ask(
+                "params", lambda state: questions.params(state, row), lambda found: self._form(act, found)
+            )
+        elif act.question or act.reason:
+            self.status.push_screen(asking.Ask(self.status.line, act), self._carry_out)
+        else:
+            self._carry_out(act.words)
+
+    def _form(self, act: Act, params: Json) -> None:
+        self.status.push_screen(asking.Form(self.status.line, act, params), self._carry_out)
+
+    def _carry_out(self, words: Sequence[str] | None) -> None:
+        if words is not None:
+            self.status.act(words)
+
+    def said(self, lines: Sequence[Line]) -> None:
+        """Show what became of an act."""
+        self.said_band.show(lines)
+
+    # -- why, help
+
+    def action_why(self) -> None:
+        target = self.why_of()
+        if target is not None:
+            answer = asking.Answer(f"why {target}")
+            self.status.push_screen(answer)
+            self.run_worker(self._why(target, answer), exclusive=True, group="why")
+
+    async def _why(self, target: str, answer: asking.Answer) -> None:
+        ran = await self.status.line.run(["why", target])
+        if answer.is_attached:
+            answer.show(answer_lines(ran))
+
+    def action_help(self) -> None:
+        from xene.tui import keys
+
+        self.status.push_screen(asking.Answer("Keys", keys.lines(self)))
+
+    def action_acts(self) -> None:
+        self.status.push_screen(asking.Answer("What was done", self.status.done_lines()))
+
+
+def answer_lines(ran: Ran) -> list[Line]:
+    """What a command said, as lines."""
+    text = ran.out if ran.code == 0 else ran.out + ran.err
+    return [(Span(clean_indented(line)),) for line in text.splitlines()] or [(Span("it said nothing", DIM),)]
+
+
+def clean_indented(line: str) -> str:
+    """A line without anything that steers a terminal; its indent stays."""
+    return " " * (len(line) - len(line.lstrip())) + clean(line)
+
+
+def outcome(line: str, ran: Ran) -> Line:
+    """What became of an act, as one line: the command, its exit code where it is none of 0, and what it said."""
+    if ran.code == 0:
+        words = clean(_last(ran.err) or ran.out)
+        return Span("✓ ", phases.SUCCESS), Span(f"$ {line}", DIM), Span(f"  {words}")
+    words = clean(ran.err.replace("error: ", ""))
+    return Span(f"✗ exit {ran.code} ", phases.ERROR), Span(f"$ {line}", DIM), Span(f"  {words}")
+
+
+def _last(err: str) -> str:
+    """The last remark of a command, where it made any; hints are for those who type."""
+    lines = [line for line in err.splitlines() if line and not line.startswith("hint: ")]
+    return lines[-1] if lines else ""

@@ -1,0 +1,54 @@
+"""The page of all keys of a screen, made from its bindings. Shown by `?`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator
+
+from textual.binding import Binding
+
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span
+
+if TYPE_CHECKING:
+    from xene.tui.frame import Frame
+
+NAMES = {"question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]"}
+COMMON = (
+    ("enter", "open what the cursor stands on; a double click does"),
+    ("↑ ↓ PgUp PgDn Home End", "move the cursor"),
+    ("ctrl+p", "all commands by name"),
+    ("D", "dark or light; ctrl+p has more themes"),
+)
+
+
+def lines(frame: Frame) -> list[Line]:
+    """Every key that the screen has, those that apply to what is under the cursor first."""
+    offered = {act.key: act for act in frame.offered}
+    found: list[Line] = [(Span("here", BOLD),)]
+    found += [
+        _line(act.key, f"{act.label}   $ {frame.status.line.shown(act.words)}") for act in offered.values()
+    ]
+    if not offered:
+        found.append((Span(f"  {frame.status.read_only or 'nothing can be done to this'}", DIM),))
+    found += [(), (Span("always", BOLD),)]
+    found += [_line(NAMES.get(binding.key, binding.key), binding.description) for binding in _bindings(frame)]
+    found += [_line(key, words) for key, words in COMMON]
+    if any(True for _ in frame.query("#log")):
+        found += [(), (Span("in a log", BOLD),)]
+        found += [_line(key, words) for key, words in (
+            ("f", "follow, or not"), ("m", "read earlier lines"), ("n N", "next match, the one before"),
+        )]  # fmt: skip
+    return found
+
+
+def _bindings(frame: Frame) -> Iterator[Binding]:
+    """What screens of its kind have, but acts, and what does not apply now."""
+    for kind in type(frame).__mro__:
+        known = vars(kind).get("BINDINGS", ()) if kind.__module__.startswith("xene.") else ()
+        for binding in known:
+            action = binding.action.partition("(")[0]
+            if action != "act" and frame.check_action(action, ()):
+                yield binding
+
+
+def _line(key: str, words: str) -> Line:
+    return Span(f"  {key:<24}", "Running"), Span(words)

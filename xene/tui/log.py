@@ -1,0 +1,234 @@
+"""What a step said: the end of its log at once, however long it is, and what comes after, as it comes.
+
+It is `xene logs`, run as a process of its own: a log of a gigabyte never is in this one, and leaving it ends that.
+Colours are kept, everything else that would steer the terminal is made visible. Used by the screen of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import re
+from typing import ClassVar, Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.timer import Timer
+
+from xene.plan.drawing.spans import clean
+from xene.tui.commandline import CommandLine, end
+
+TAIL = 1000  # lines that are read at first
+MORE = 10  # times as many are read when more is wanted
+KEPT = 100_000  # lines that are kept of one that is followed
+PIECE = 256 * 1024  # bytes that are taken at once
+FRAME = 0.1  # seconds between two drawings of what came
+_COLOR = re.compile("(\x1b\\[[0-9;:]*m)")
+
+
+class Log(ScrollView, can_focus=True):
+    """`open` shows another log. It follows until somebody scrolls up, and again from the end on."""
+
+    DEFAULT_CSS = "Log { height: 1fr; scrollbar-size: 1 1; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", "Up", show=False),
+        Binding("down", "scroll_down", "Down", show=False),
+        Binding("f", "follow", "Follow", show=False),
+        Binding("m", "more", "Earlier lines", show=False),
+        Binding("n", "match(1)", "Next match", show=False),
+        Binding("N", "match(-1)", "Match before", show=False),
+    ]
+
+    class Changed(Message):
+        """What is to be said of the log is something else."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._line: CommandLine | None = None
+        self._words: tuple[str, ...] = ()
+        self._follows = self.following = False
+        self._process: asyncio.subprocess.Process | None = None
+        self._lines: list[str] = []
+        self._fresh = False
+        self._tail = TAIL
+        self._timer: Timer | None = None
+        self._ended = ""
+        self._search = ""
+        self._shown: dict[int, Text] = {}
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What was read and is kept."""
+        return self._lines
+
+    def say(self) -> str:
+        """What is to be said of it: whether it is followed, how much of it is here, what went wrong."""
+        words = [f"'{self._search}': {len(self.matches())}"] if self._search else []
+        words.append(f"{len(self._lines)} lines")
+        words += ["m: earlier ones"] if len(self._lines) >= self._tail else []
+        words += ["follows"] if self.following and self._process is not None else []
+        return ", ".join(words) + (f"; {self._ended}" if self._ended else "")
+
+    # -- which log
+
+    def open(self, line: CommandLine, words: Sequence[str], *, follow: bool) -> None:
+        """Show the log that `xene logs WORDS` prints; `follow`: also what comes."""
+        if (tuple(words), follow) == (self._words, self._follows) and self._line is not None:
+            return
+        self._line, self._words, self._follows, self._tail = line, tuple(words), follow, TAIL
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lines, self._ended, self._shown = [], "", {}
+        self.following = True
+        self._measure()
+        self.run_worker(self._read(), exclusive=True, group="log")
+
+    def again(self) -> None:
+        """Read it once more: nobody follows it, and more may have been said."""
+        if self._process is None and self._line is not None and not self._follows:
+            self.run_worker(self._read(), exclusive=True, group="log")
+
+    async def _read(self) -> None:
+        """What was read before stays until the first of this is there."""
+        assert self._line is not None
+        self._fresh = True
+        words = ["logs", *self._words, "--tail", str(self._tail), *(["-f"] if self._follows else [])]
+        process = await self._line.start(words)
+        self._process = process
+        assert process.stdout is not None and process.stderr is not None
+        complaint = asyncio.create_task(process.stderr.read())
+        decoder, rest = codecs.getincrementaldecoder("utf-8")("replace"), ""
+        try:
+            while data := await process.stdout.read(PIECE):
+                rest = self._add(rest + decoder.decode(data))
+            if rest:
+                self._add(rest + "\n")
+            said = clean((await complaint).decode("utf-8", "replace"))
+            await process.wait()
+            self._ended = said
+        finally:
+            if process.returncode is None:
+                end(process)
+                await process.wait()
+            if self._process is process:
+                self._process = None
+            self._come()
+
+    def _add(self, text: str) -> str:
+        """Take whole lines; give what is left of the last one."""
+        *lines, rest = text.split("\n")
+        if self._fresh:
+            self._fresh, self._lines, self._shown = False, [], {}
+        self._lines += lines
+        excess = len(self._lines) - KEPT
+        if excess > 0:
+            del self._lines[:excess]
+            self._shown.clear()
+        self._come()
+        return rest
+
+    def _come(self) -> None:
+        """Something came: it is drawn with the next frame, however much more comes until then."""
+        if self._timer is None and self.is_attached:
+            self._timer = self.set_timer(FRAME, self._draw)
+
+    def _draw(self) -> None:
+        self._timer = None
+        self._measure()
+        if self.following:
+            self.call_after_refresh(self.scroll_to, y=len(self._lines), animate=False, immediate=True)
+        self.post_message(self.Changed())
+
+    def action_more(self) -> None:
+        """Read more of what came before."""
+        if len(self._lines) >= self._tail and self._line is not None:
+            self._tail *= MORE
+            self._begin()
+
+    def action_follow(self) -> None:
+        self.following = not self.following
+        self._come()
+
+    # -- drawing
+
+    def _measure(self) -> None:
+        widest = max((len(line) for line in self._lines[-2000:]), default=0)
+        self.virtual_size = Size(widest, len(self._lines))
+        self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if new_value < old_value <= self.max_scroll_y:  # else the log is another one, and shorter
+            self.following = False
+        elif new_value >= self.max_scroll_y:
+            self.following = True
+
+    def render_line(self, y: int) -> Strip:
+        across, down = self.scroll_offset
+        at, width, base = y + down, self.size.width, self.rich_style
+        if at >= len(self._lines):
+            return Strip.blank(width, base)
+        segments = [
+            Segment(part.text, base + (part.style or Style()))
+            for part in self._text(at).render(self.app.console)
+        ]
+        whole = Strip([part for part in segments if part.text != "\n"])
+        return whole.crop_extend(across, across + width, base)
+
+    def _text(self, at: int) -> Text:
+        found = self._shown.get(at)
+        if found is None:
+            found = colored(self._lines[at])
+            if self._search:
+                found.highlight_regex(re.compile(re.escape(self._search), re.IGNORECASE), Style(reverse=True))
+            if len(self._shown) > 1000:
+                self._shown.clear()
+            self._shown[at] = found
+        return found
+
+    # -- search
+
+    def search(self, text: str) -> None:
+        """Mark where this stands, whatever its case, and go to the last place."""
+        self._search = text
+        self._shown.clear()
+        found = self.matches()
+        if found:
+            self._go(found[-1])
+        self._come()
+
+    def matches(self) -> list[int]:
+        """The lines in which what is searched for stands."""
+        wanted = self._search.lower()
+        return [at for at, line in enumerate(self._lines) if wanted in line.lower()] if wanted else []
+
+    def action_match(self, by: int) -> None:
+        here = round(self.scroll_offset.y)
+        found = self.matches()
+        later = [at for at in found if at > here] if by > 0 else [at for at in reversed(found) if at < here]
+        if later:
+            self._go(later[0])
+
+    def _go(self, at: int) -> None:
+        self.following = False
+        self.scroll_to(y=at, animate=False, immediate=True)
+
+
+def colored(line: str) -> Text:
+    """A line with its colours, and nothing else in it that steers a terminal. Of a progress bar the last state."""
+    line = line.rstrip("\r").rsplit("\r", 1)[-1].expandtabs(8)
+    if line.isprintable():
+        return Text(line, no_wrap=True, end="")
+    parts = (part if _COLOR.fullmatch(part) else _visible(part) for part in _COLOR.split(line))
+    return Text.from_ansi("".join(parts), no_wrap=True, end="")
+
+
+def _visible(text: str) -> str:
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

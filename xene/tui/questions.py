@@ -1,0 +1,76 @@
+"""What the screens ask the state: each is answered in one moment, on the reading thread. They only read."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Mapping, Sequence
+
+from xene.control import lock, overview
+from xene.store import artifacts, calendar, objects, views
+from xene.store import overview as stored
+from xene.store.db import State
+from xene.store.overview import Key
+
+Json = dict[str, Any]
+
+MOST = 500  # runs and events that are listed
+
+
+def everything(state: State) -> Json:
+    """The overview, without the runs of each pipeline: those are asked for where they can be seen."""
+    return overview.look(state, time.time(), last=0)
+
+
+def at_work(state: State) -> int | None:
+    """The pid of who is at work on the state: that changes without a word in it."""
+    return lock.holder(state.path)
+
+
+def strips(state: State, keys: Sequence[Key]) -> dict[Key, list[Json]]:
+    """The last runs of some pipelines."""
+    return stored.strips(state.conn, keys)
+
+
+def params(state: State, pipeline: Mapping[str, Any]) -> Json:
+    """The params of a pipeline, as its newest revision declares them, by name."""
+    found: Json = objects.read_revision(state.conn, pipeline["revision"])["pipeline"].get("params", {})
+    return found
+
+
+def runs(state: State) -> list[Json]:
+    """The newest runs of all pipelines."""
+    return stored.newest(state.conn, MOST)
+
+
+def events(state: State) -> list[Json]:
+    """What happened last."""
+    return views.events(state, limit=MOST)
+
+
+def triggers(state: State) -> list[Json]:
+    """All cron triggers, as the calendar lists them."""
+    return calendar.triggers(state.conn)
+
+
+def days(
+    state: State, rows: Sequence[Mapping[str, Any]], starts: Sequence[float], now: float
+) -> dict[Any, list[Json]]:
+    """What became of the slots of these triggers, and how many are due, by day."""
+    return {calendar.key(row): calendar.days(state.conn, row, starts, now) for row in rows}
+
+
+def slots(state: State, trigger: Mapping[str, Any]) -> list[Json]:
+    """The newest slots of one trigger."""
+    return views.slots(
+        state, workflow=trigger["workflow"], pipeline=trigger["pipeline"], trigger=trigger["name"], limit=MOST
+    )
+
+
+def run(state: State, ident: str) -> Json:
+    """`{run, body, artifacts, older, newer}`: a run, its pipeline as it runs it, and its neighbours' ids."""
+    row = views.run(state, ident)
+    body = objects.read_revision(state.conn, row["revision"])["pipeline"]
+    older, newer = stored.neighbours(state.conn, ident)
+    return {
+        "run": row, "body": body, "artifacts": artifacts.view(state, ident), "older": older, "newer": newer,
+    }  # fmt: skip

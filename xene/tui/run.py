@@ -1,0 +1,265 @@
+"""The screen of one run: its tasks and steps, and beside them log, graph, timeline, outputs, why."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar, Mapping
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widgets import ContentSwitcher, Footer, Input
+
+from xene.model import phases
+from xene.plan import drawing, overview
+from xene.plan.drawing.gantt import span as took
+from xene.plan.drawing.spans import BOLD, DIM, Span, clean
+from xene.plan.marks import MARKS
+from xene.tui import questions
+from xene.tui.acts import Subject
+from xene.tui.band import Band, TabBar
+from xene.tui.field import Field
+from xene.tui.frame import Frame, answer_lines
+from xene.tui.log import Log
+from xene.tui.page import Page
+from xene.tui.run_lines import Part, outputs, part_line, tree
+from xene.tui.sheet import Column, Sheet
+
+PARTS = ("Log", "Graph", "Timeline", "Outputs", "Why")
+AGAIN = 5  # seconds until the log of a run under way is read again, where nobody follows it
+REST = 0.15  # seconds that the cursor rests on a step before its log is opened
+
+
+class Run(Frame):
+    """`ident` is the id of the run that is shown; `[` and `]` go to the one before and after it."""
+
+    DEFAULT_CSS = """
+    Run #head { padding: 0 1; }
+    Run Horizontal { height: 1fr; }
+    Run #parts { width: 36%; min-width: 26; max-width: 60; border-right: solid $panel; }
+    Run ContentSwitcher { height: 1fr; }
+    Run.whole #parts { display: none; }
+    Run #tabs { background: $panel; }
+    Run #search { height: 1; border: none; display: none; background: $boost; padding: 0 1; }
+    Run #search.shown { display: block; }
+    Run #detail, Run #said { background: $panel; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(str(at + 1), f"part('{part}')", part, show=False) for at, part in enumerate(PARTS)),
+        Binding("escape", "back", "Back"),
+        Binding("slash", "search", "Search", key_display="/"),
+        Binding("left_square_bracket", "go('older')", "Run before", key_display="[", show=False),
+        Binding("right_square_bracket", "go('newer')", "Run after", key_display="]", show=False),
+        Binding("tab", "other", "Tree or page", show=False),
+        Binding("z", "whole", "Whole width", show=False),
+    ]
+
+    def __init__(self, ident: str) -> None:
+        super().__init__(id="run")
+        self.ident = ident
+        self._timer: Timer | None = None
+        self._why_at = ""
+        self._ticks = 0
+        self._head_band, self._detail = Band(id="head"), Band(id="detail")
+        self._tabs = TabBar(PARTS, id="tabs")
+        whole = Column("", 0, part_line)
+        self._tree = Sheet(lambda _: (whole,), lambda part: part[:3], header=False, empty="...", id="parts")
+        self._log = Log(id="log")
+        self._pages = {part: Page(id=part.lower()) for part in PARTS[1:]}
+        self._box = Field(placeholder="search in the log; n and N go on", id="search", left=self._hide_search)
+
+    def compose(self) -> ComposeResult:
+        yield self._head_band
+        with Horizontal():
+            yield self._tree
+            with Vertical():
+                yield self._tabs
+                with ContentSwitcher(initial="log"):
+                    yield self._log
+                    yield from self._pages.values()
+        yield self._box
+        yield self._detail
+        yield self.said_band
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._tree.focus()
+        self.look()
+
+    # -- what is shown
+
+    def look(self) -> None:
+        ident = self.ident
+        self.ask("run", lambda state: questions.run(state, ident), self._take)
+
+    def _take(self, found: Mapping[str, Any]) -> None:
+        if found["run"]["id"] != self.ident:
+            return  # somebody has gone on to another one
+        self.found = found
+        self._tree.show(list(tree(found["run"])))
+        self._head()
+        self._draw()
+        self.moved()
+        self._rest()
+
+    def tick(self) -> None:
+        super().tick()
+        if self.found is not None and self.found["run"]["phase"] not in phases.ENDED:
+            self._head()
+            if self._shown in ("Graph", "Timeline"):
+                self._draw()
+            self._ticks += 1
+            if self._ticks % AGAIN == 0:
+                self._log.again()
+
+    def _head(self) -> None:
+        assert self.found is not None
+        run, now = self.found["run"], time.time()
+        words = ": ".join(word for word in (run["reason"], run["message"]) if word)
+        begin, end = overview.at(run["startedAt"]), overview.at(run["finishedAt"])
+        length = "" if begin is None else f" {took(max(0.0, (now if end is None else end) - begin))}"
+        first = (
+            Span(f"{run['workflow']}/{run['pipeline']}", BOLD),
+            Span(f"  {MARKS.get(run['phase'], ' ')} {run['phase']}", run["phase"]),
+            Span(f"{length}  {run['id']}  on {run['agent']}  by {run['trigger']}", DIM),
+        )
+        second = (Span(clean(words)),) if run["phase"] != phases.SUCCESS and words else ()
+        self._head_band.show([first, second] if second else [first])
+
+    @property
+    def _shown(self) -> str:
+        return self._tabs.active
+
+    def _draw(self) -> None:
+        """Draw the page that is shown."""
+        if self.found is None or self._shown == "Log":
+            return
+        run, body = self.found["run"], self.found["body"]
+        page = self._pages[self._shown]
+        width = max(12, page.size.width - 2)
+        if self._shown == "Graph":
+            page.show(drawing.pipeline(body, run, width))
+        elif self._shown == "Timeline":
+            page.show(drawing.timeline(run, drawing.needs_of(body), time.time(), width))
+        elif self._shown == "Outputs":
+            page.show(outputs(self.found))
+        elif self._why_at != f"{run['id']} {run['phase']} {run['reason']}":
+            self._why_at = f"{run['id']} {run['phase']} {run['reason']}"
+            self.run_worker(self._answer(run["id"]), exclusive=True, group="answer")
+
+    async def _answer(self, ident: str) -> None:
+        ran = await self.status.line.run(["why", f"run/{ident}"])
+        self._pages["Why"].show(answer_lines(ran))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
+    def action_part(self, name: str) -> None:
+        self._tabs.mark(name)
+        self.query_one(ContentSwitcher).current = name.lower()
+        self.call_after_refresh(self._draw)
+        self._say_of_log()
+
+    @on(TabBar.Picked)
+    def _picked(self, event: TabBar.Picked) -> None:
+        self.action_part(event.name)
+
+    # -- the cursor, and the log of what is under it
+
+    @property
+    def here(self) -> Part | None:
+        """The part under the cursor."""
+        found: Part | None = self._tree.current
+        return found
+
+    @on(Sheet.Moved)
+    def _cursor_moved(self) -> None:
+        self.moved()
+        self._rest()
+
+    @on(Sheet.Chosen)
+    def _chosen(self) -> None:
+        self.action_part("Log")
+        self.set_focus(self._log)
+
+    def _rest(self) -> None:
+        """Open the log of what the cursor stands on, once it stays there."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(REST, self._open_log)
+
+    def _open_log(self) -> None:
+        part = self.here
+        if part is None or self.found is None:
+            return
+        run = self.found["run"]
+        words = [run["id"]]
+        if part.task is not None:
+            words.append(part.task if part.step is None else f"{part.task}/{part.step}")
+        # Where nobody is at work `logs -f` would do the passes; who only looks shall not.
+        follows = run["phase"] not in phases.ENDED and self.status.at_work and not self.status.read_only
+        self._log.open(self.status.line, words, follow=follows)
+
+    @on(Log.Changed)
+    def _say_of_log(self) -> None:
+        """The line below: what the cursor stands on, and how much of its log is here."""
+        part = self.here
+        if part is not None:
+            log = f"  {self._log.say()}" if self._shown == "Log" else ""
+            words = ": ".join(word for word in (part.state["reason"], part.state["message"]) if word)
+            line = (*part_line(part, time.time()), Span(log, DIM), Span(f"  {clean(words)}"))
+            self._detail.show([line])
+
+    def moved(self) -> None:
+        super().moved()
+        self._say_of_log()
+
+    def subject(self) -> Subject | None:
+        if self.found is None:
+            return None
+        return Subject("run", self.ident, self.found["run"], self.here.task if self.here else None)
+
+    # -- going elsewhere
+
+    def action_back(self) -> None:
+        if self._box.has_class("shown"):
+            self._hide_search()
+        else:
+            self.app.pop_screen()
+
+    def action_go(self, where: str) -> None:
+        ident = self.found[where] if self.found is not None else None
+        if ident is not None:
+            self.ident, self._why_at = ident, ""
+            self.look()
+
+    @property
+    def _page(self) -> Log | Page:
+        """What is shown beside the tree."""
+        return self._log if self._shown == "Log" else self._pages[self._shown]
+
+    def action_other(self) -> None:
+        self.set_focus(self._page if self._tree.has_focus else self._tree)
+
+    def action_whole(self) -> None:
+        self.toggle_class("whole")
+        self.call_after_refresh(self._draw)
+        if self.has_class("whole"):
+            self.set_focus(self._page)
+
+    # -- search
+
+    def action_search(self) -> None:
+        self.action_part("Log")
+        self._box.add_class("shown")
+        self.set_focus(self._box)
+
+    def _hide_search(self) -> None:
+        self._box.remove_class("shown")
+        self.set_focus(self._log)
+
+    @on(Input.Changed, "#search")
+    def _typed(self, event: Input.Changed) -> None:
+        self._log.search(event.value)

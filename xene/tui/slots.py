@@ -1,0 +1,96 @@
+"""The calendar of slots: what became of them, what is due in the next days. A part of the main screen."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Sequence
+
+from xene.plan import calendar_days
+from xene.plan.drawing.spans import DIM, Line, Span
+from xene.store import calendar
+from xene.tui import filters, questions
+from xene.tui.acts import Subject
+from xene.tui.pane import Json, Pane, plain
+from xene.tui.sheet import Column, Sheet
+
+
+class Slots(Pane):
+    """A calendar: each cron trigger with what became of its slots in the last days, and what is due in the next."""
+
+    name_of = "Slots"
+
+    def __init__(self) -> None:
+        super().__init__(Sheet(self._columns, calendar.key, empty="no cron triggers"))
+        self._all: Sequence[Json] = ()
+        self._days: dict[Any, Sequence[Json]] = {}
+        self._starts: Sequence[float] = ()
+
+    def look(self) -> None:
+        self._starts = calendar_days.starts(time.time())
+        self.sheet.restyle()
+        self.frame.ask("triggers", questions.triggers, self._take)
+
+    def _take(self, found: Sequence[Json]) -> None:
+        self._all = found
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        fields = ("workflow", "pipeline", "name", "schedule")
+        self.sheet.show(
+            [row for row in self._all if filters.takes(self.filter, filters.text_of(row, fields), {})]
+        )
+
+    def on_sheet_seen(self, event: Sheet.Seen) -> None:
+        rows, starts = list(event.sheet.in_sight), self._starts
+        self.frame.ask(
+            "days", lambda state: questions.days(state, rows, starts, time.time()), self._take_days
+        )
+
+    def _take_days(self, found: dict[Any, list[Json]]) -> None:
+        self._days.update(found)
+        self.sheet.again()
+        self.frame.moved()
+
+    def _columns(self, width: int) -> Sequence[Column]:
+        before, after = calendar_days.fitting(width)
+        today = calendar_days.BEFORE
+        shown = range(today - before, today + after + 1)
+        days = [
+            Column(calendar_days.title(self._starts[at], at == today), calendar_days.CELL, self._cell(at))
+            for at in shown
+            if at < len(self._starts) - 1
+        ]
+        return (
+            Column("TRIGGER", 0, lambda row, _: plain("/".join(calendar.key(row)))),
+            Column("SCHEDULE", 16, lambda row, _: plain(row["schedule"]), least=110),
+            *days,
+        )
+
+    def _cell(self, at: int) -> Any:
+        def cell(row: Json, _: float) -> Line:
+            found = self._days.get(calendar.key(row))
+            return calendar_days.cell(found[at]) if found else ()
+
+        return cell
+
+    def detail(self) -> Line:
+        row = self.sheet.current
+        if row is None:
+            return ()
+        found = self._days.get(calendar.key(row), ())
+        due = next((day["next"] for day in found if day["next"]), None)
+        words = f"{row['schedule']} {row['timeZone']}, next {due or 'not in these days'}"
+        return (Span("/".join(calendar.key(row)) + " ", "bold"), Span(words), Span("  enter: each slot", DIM))
+
+    def subject(self) -> Subject | None:
+        return None
+
+    def why(self) -> str | None:
+        """Why its pipeline is as it is: that tells what is due, too."""
+        row = self.sheet.current
+        return None if row is None else f"pipeline/{row['workflow']}/{row['pipeline']}"
+
+    def opened(self) -> None:
+        row = self.sheet.current
+        if row is not None:
+            self.frame.status.open_slots(row)

@@ -1,0 +1,71 @@
+"""Spans as the terminal shows them: the words of `plan.drawing.spans` in the colours of the theme."""
+
+from __future__ import annotations
+
+from typing import Mapping, Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from xene.model import phases
+from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Span, columns
+
+# What each word is in a theme. Marks say the same without colours.
+_COLORS = {
+    phases.SUCCESS: "text-success",
+    phases.READY: "text-success",
+    phases.SCHEDULED: "text-success",
+    phases.ERROR: "text-error",
+    phases.UNREACHABLE: "text-error",
+    phases.UNTRUSTED: "text-error",
+    phases.NOT_SCHEDULED: "text-error",
+    phases.NOT_READY: "text-warning",
+    phases.UNKNOWN: "text-warning",
+    phases.QUEUED: "text-warning",
+    phases.STARTING_UP: "text-primary",
+    phases.RUNNING: "text-primary",
+    phases.SHUTTING_DOWN: "text-primary",
+}
+_LASTING = {
+    PLAIN: Style(),
+    BOLD: Style(bold=True),
+    DIM: Style(dim=True),
+    phases.NOT_EXECUTED: Style(dim=True),
+}
+
+Palette = Mapping[str, Style]
+
+
+def palette(variables: Mapping[str, str]) -> Palette:
+    """Every word as a style, from the variables of a theme."""
+    return {**_LASTING, **{word: Style(color=variables[name]) for word, name in _COLORS.items()}}
+
+
+def strip(line: Sequence[Span], width: int, base: Style, words: Palette) -> Strip:
+    """A line of spans, cut or filled to `width` columns on the style `base`."""
+    segments = [Segment(span.text, base + words.get(span.style, _LASTING[PLAIN])) for span in line]
+    return Strip(segments).adjust_cell_length(width, base)
+
+
+def fitted(line: Sequence[Span], width: int) -> list[Span]:
+    """The spans in exactly `width` columns, `…` where something was left off."""
+    found: list[Span] = []
+    left = width
+    for span in line:
+        size = columns(span.text)
+        if size <= left:
+            found.append(span)
+            left -= size
+            continue
+        found.append(Span(_cut(span.text, left), span.style))
+        left = 0
+        break
+    return [*found, Span(" " * left)] if left else found
+
+
+def _cut(text: str, room: int) -> str:
+    """`text` in exactly `room` columns."""
+    while text and columns(text) > room - 1:
+        text = text[:-1]
+    return (text + "…").ljust(room) if room > 0 else ""
