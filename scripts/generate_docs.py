@@ -78,7 +78,7 @@ def live_screen(directory: pathlib.Path) -> None:
     from tests.tui import scenes
 
     for name, svg in scenes.pictures().items():
-        (directory / f"{name}.svg").write_text(re.sub(r"(?s)@font-face \{.*?\}\s*", "", svg))
+        (directory / name).write_text(svg)
 
 
 def wait_for_prompts(count: int) -> None:

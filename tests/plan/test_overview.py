@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.commands import shapes
+from xene.model.units import rfc3339
 from xene.plan import overview
 from xene.plan.drawing.spans import text_of
 
@@ -78,6 +79,32 @@ def test_a_strip_is_cut_from_the_left() -> None:
     runs = [shapes.run(phase=phase) for phase in ("Success", "Error", "Unknown", "Running")]
     assert text_of(overview.strip(runs, 3)) == "✗?●"
     assert [span.style for span in overview.strip(runs, 2)] == ["Unknown", "Running"]
+
+
+def took(seconds: float | None, phase: str = "Success", *, ended: bool = True) -> dict[str, Any]:
+    """A run that began so many seconds ago, and ended now if it did."""
+    began = None if seconds is None else rfc3339(NOW - seconds)
+    return shapes.run(phase=phase, startedAt=began, finishedAt=rfc3339(NOW) if ended and began else None)
+
+
+@pytest.mark.parametrize(
+    ("runs", "bars"),
+    [
+        ([], ""),
+        ([took(8), took(4), took(1), took(None, "Queued")], "█▅▂ "),
+        ([took(8), took(900, "Running", ended=False)], "██"),  # the scale is of those that have ended
+        ([took(2, "Running", ended=False)], "█"),
+        ([took(0), took(0)], "▁▁"),
+    ],
+)
+def test_how_long_the_last_runs_took(runs: list[dict[str, Any]], bars: str) -> None:
+    assert text_of(overview.lengths(runs, 20, NOW)) == bars
+
+
+def test_the_last_runs_with_their_lengths_newest_first() -> None:
+    runs = [took(5, "Error"), took(90), took(None, "Queued")]
+    assert text_of(overview.history(runs, NOW)) == "◌  ✓ 1m30s  ✗ 5s  "
+    assert overview.lengths(runs, 2, NOW)[0].style == "Success"
 
 
 def test_the_newest_run_and_how_long_it_took() -> None:

@@ -51,6 +51,21 @@ class Seat:
         names = {" ": "space", "=": "equals_sign", "/": "slash", "!": "exclamation_mark", "-": "minus"}
         await self.pilot.press(*(names.get(char, char) for char in text))
 
+    async def go_to(self, name: str) -> None:
+        """Press down from the top until the cursor stands on that workflow, pipeline or agent."""
+        await self.press("home")
+        while (subject := self.main.subject()) is None or subject.name != name:
+            before = self.main.pane.sheet.cursor
+            await self.press("down")
+            assert self.main.pane.sheet.cursor > before, f"{name} is nowhere in\n{self.text}"
+
+    @property
+    def main(self) -> Main:
+        """The main screen."""
+        found = self.app.screen_stack[1]
+        assert isinstance(found, Main)
+        return found
+
     def lines(self) -> list[str]:
         """The text of the screen."""
         strips = self.app.screen._compositor.render_strips()

@@ -1,56 +1,50 @@
-"""A screen as text that can be compared: its characters, and below each line the styles of those by letter.
+"""Screens as SVGs, compared with those that are kept; and whether everything on them can be read.
 
-A letter stands for a foreground, a background and what else a style has; the letters are explained at the end. So a
-snapshot shows colours too, and a difference can be read.
+XENE_SNAPSHOTS=write keeps what is shown now instead.
 """
 
 from __future__ import annotations
 
-import itertools
+import difflib
 import os
-import string
+import re
 from pathlib import Path
 from typing import Any, Iterable
 
-from rich.style import Style
+from tests.tui.conftest import Seat
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-LETTERS = string.ascii_letters + string.digits + string.punctuation
+SHOWN = 12  # differing elements that are told
 
 
-def picture(app: Any) -> str:
-    """What the app shows now."""
-    letters: dict[str, str] = {}
-    lines = []
-    for strip in app.screen._compositor.render_strips():
-        text, styles = "", ""
-        for part in strip:
-            text += part.text
-            styles += _letter(letters, part.style or Style()) * len(part.text)
-        lines += [f"|{text.rstrip()}", f" {_short(styles)}"]
-    return "\n".join([*lines, *(f"{letter} {words}" for words, letter in letters.items())]) + "\n"
+async def svg_of(seat: Seat) -> str:
+    """What the app shows, once it stands still; in the fonts of whoever looks at it, none are fetched."""
+    seen: list[str] = []
+
+    def still() -> bool:
+        seen.append(seat.app.export_screenshot(title="xene status", simplify=True))
+        return len(seen) > 1 and seen[-1] == seen[-2]
+
+    await seat.until(still, "a screen that stands still")
+    return re.sub(r"(?s)@font-face \{.*?\}\s*", "", seen[-1])
 
 
-def _letter(letters: dict[str, str], style: Style) -> str:
-    words = str(style.without_color)
-    color, back = (part.name if part is not None else "-" for part in (style.color, style.bgcolor))
-    return letters.setdefault(f"{color} on {back} {words}", LETTERS[len(letters)])
-
-
-def _short(styles: str) -> str:
-    """`aaaabb` as `a4b2`."""
-    return " ".join(f"{letter}{len(list(group))}" for letter, group in itertools.groupby(styles))
-
-
-def compare(name: str, found: str) -> None:
-    """The picture is the one that is kept. XENE_SNAPSHOTS=write keeps this one instead."""
-    path = SNAPSHOTS / f"{name}.txt"
+def compare(path: Path, found: str, directory: Path) -> None:
+    """`found` is what `path` keeps; else it is laid into `directory`, to be looked at beside that."""
     if os.environ.get("XENE_SNAPSHOTS") == "write":
         path.parent.mkdir(exist_ok=True)
         path.write_text(found)
-    kept = path.read_text().splitlines()
-    differing = [f"{a!r}\n{b!r}" for a, b in itertools.zip_longest(kept, found.splitlines()) if a != b]
-    assert not differing, f"{path.name} shows something else:\n" + "\n".join(differing[:10])
+    kept = path.read_text() if path.exists() else ""
+    if found != kept:
+        shown = directory / path.name
+        shown.write_text(found)
+        raise AssertionError(f"{shown} differs from {path}:\n" + "\n".join(_differences(kept, found)))
+
+
+def _differences(kept: str, found: str) -> list[str]:
+    before, after = (each.replace("><", ">\n<").splitlines() for each in (kept, found))
+    lines = difflib.unified_diff(before, after, n=0, lineterm="")
+    return [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")][:SHOWN]
 
 
 def luminance(color: Any) -> float:

@@ -1,4 +1,4 @@
-"""The pictures of the live screen that README and docs show. Called by `scripts/generate_docs.py`."""
+"""What somebody does who looks at every screen in turn. Used by the snapshots and the pictures of the docs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,114 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Awaitable, Callable
 from unittest import mock
 
 from tests.tui import shop
 from tests.tui.conftest import Seat, seated
+from tests.tui.pictures import svg_of
+from xene.tui.asking import Answer
+from xene.tui.log import Log
+from xene.tui.trigger_slots import TriggerSlots
 
-SIZE = (110, 26)
+Scene = Callable[[Seat], Awaitable[None]]
+
+
+async def overview(seat: Seat) -> None:
+    await seat.sees("shop/build", "✓✓✓✓")
+
+
+async def filtered(seat: Seat) -> None:
+    await seat.press("slash")
+    await seat.type("team=web build")
+    await seat.sees_no("docs/publish")
+
+
+async def runs(seat: Seat) -> None:
+    await seat.press("enter", "escape", "2")
+    await seat.sees(shop.QUEUED)
+
+
+async def agents(seat: Seat) -> None:
+    await seat.press("3")
+    await seat.sees_no("REASON            MESSAGE")
+    await seat.sees("USED")
+
+
+async def slots(seat: Seat) -> None:
+    await seat.press("4")
+    await seat.sees("○24")
+
+
+async def slots_of_a_trigger(seat: Seat) -> None:
+    await seat.press("enter")
+    await seat.until(lambda: isinstance(seat.app.screen, TriggerSlots), "the slots")
+    await seat.sees("skipped")
+
+
+async def events(seat: Seat) -> None:
+    await seat.press("escape", "5")
+    await seat.sees("MESSAGE", "TaskFailed")
+
+
+async def keys(seat: Seat) -> None:
+    await seat.press("1")
+    await seat.go_to("shop/build")
+    await seat.press("question_mark")
+    await seat.until(lambda: isinstance(seat.app.screen, Answer), "the keys")
+    await seat.sees("$ xene run shop/build")
+
+
+async def form(seat: Seat) -> None:
+    await seat.press("escape", "r")
+    await seat.sees("count *", "$ xene run shop/build")
+
+
+async def question(seat: Seat) -> None:
+    await seat.press("escape", "c")
+    await seat.sees(f"$ xene cancel {shop.ASKING}")
+
+
+async def log(seat: Seat) -> None:
+    await seat.press("escape")
+    seat.app.open_run(shop.FAILED)
+    await seat.sees("test/api | ok")
+    found = seat.app.screen.query_one(Log)
+    await seat.until(lambda: found.scroll_offset.y == found.max_scroll_y and not found._process, "its end")
+
+
+async def graph(seat: Seat) -> None:
+    await seat.press("2")
+    await seat.sees("✗ lint", "┌")
+
+
+async def timeline(seat: Seat) -> None:
+    await seat.press("3")
+    await seat.sees("█")
+
+
+async def outputs(seat: Seat) -> None:
+    await seat.press("4")
+    await seat.sees("version=1.4.2")
+
+
+async def why(seat: Seat) -> None:
+    await seat.press("5")
+    await seat.sees("task lint ended in Error")
+
+
+SCENES: list[Scene] = [
+    overview, filtered, runs, slots, slots_of_a_trigger, events, agents, keys, form, question,
+    log, graph, timeline, outputs, why,
+]  # fmt: skip
+
+# -- pictures for README and docs
+
+PICTURE = (110, 28)
 
 
 def pictures() -> dict[str, str]:
-    """SVGs by name."""
+    """SVGs by the name of their file in docs/images."""
     with tempfile.TemporaryDirectory() as root, mock.patch.dict(os.environ, {"TZ": "UTC"}):
         time.tzset()
         home = Path(root) / "home"
@@ -27,15 +125,10 @@ def pictures() -> dict[str, str]:
 
 
 async def _taken(home: Path) -> dict[str, str]:
-    async with seated(home, SIZE) as seat:
-        await seat.sees("✓✓✓✓")
-        await seat.press("down", "down", "down")
-        found = {"status-overview": _svg(seat)}
+    async with seated(home, PICTURE) as seat:
+        await overview(seat)
+        await seat.go_to("shop/build")
+        found = {"status-overview.svg": await svg_of(seat)}
         seat.app.open_run(shop.FAILED)
-        await seat.press("2")
-        await seat.sees("✗ lint", "┌")
-        return {**found, "status-run": _svg(seat)}
-
-
-def _svg(seat: Seat) -> str:
-    return seat.app.export_screenshot(title="xene status")
+        await graph(seat)
+        return {**found, "status-run.svg": await svg_of(seat)}

@@ -62,7 +62,8 @@ def lay(home: Path) -> str:
         filled = Filled(state)
         _objects(filled)
         for number in range(14, -1, -1):
-            _ended(filled, ident(number), NOW - 3600 * (number + 4), failed=number == 3)
+            at = NOW - 3600 * (number + 4)
+            _ended(filled, ident(number), at, failed=number == 3, more=number * 7 % 23)
         _asking(filled)
         _open(filled)
         _slots(filled)
@@ -113,7 +114,8 @@ def _step(at: float, run: str, task: str, step: str, seconds: float, code: int =
     ]
 
 
-def _ended(filled: Filled, run: str, at: float, *, failed: bool) -> None:
+def _ended(filled: Filled, run: str, at: float, *, failed: bool, more: float) -> None:
+    """A run of a minute or so: `more` seconds longer than the others."""
     _run(filled, run, at, agent="build-1", journal="J1")
     found: list[dict[str, Any]] = [ev.run_started(instant(at + 1), run)]
     for task, steps in (("fetch", ["clone"]), ("lint", ["ruff"]), ("test", ["unit", "api"])):
@@ -127,7 +129,7 @@ def _ended(filled: Filled, run: str, at: float, *, failed: bool) -> None:
             outputs = {"version": "1.4.2"} if task == "fetch" else None
             found.append(ev.task_ended(at + 22, run, task, 1, "Success", outputs=outputs))
     found.append(
-        ev.run_ended(at + 42, run, "Error" if failed else "Success", "TaskFailed" if failed else None)
+        ev.run_ended(at + 42 + more, run, "Error" if failed else "Success", "TaskFailed" if failed else None)
     )
     _report(filled, "build-1", "J1", *found)
 

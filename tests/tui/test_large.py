@@ -41,10 +41,10 @@ def test_only_what_can_be_seen_is_drawn_and_asked_for(home: Path, monkeypatch: p
 
     async def scene() -> None:
         async with seated(home, (200, 60)) as seat:
-            await seat.sees("w0000/p0", "✓✓✓")
+            await seat.sees("▾ w0000 10", "✓✓✓")
             assert max(drawn) < 60 and asked and max(asked) <= 4 * 60
             await seat.press("end")
-            await seat.sees("w0499/p9", "●●●")
+            await seat.sees("▾ w0499 10", "●●●")
 
     play(scene)
 
@@ -75,12 +75,12 @@ async def cost(seat: Seat, key: str) -> float:
 def test_memory(home: Path, tmp_path: Path) -> None:
     env = {"XENE_HOME": str(home), "HOME": str(tmp_path)}
     with terminal(tmp_path, ["status"], env, (200, 60)) as tmux:
-        tmux.sees("w0000/p0", "✓✓✓")
+        tmux.sees("▾ w0000 10", "✓✓✓")
         for key in "2345":
             tmux.press(key)
         tmux.sees("no events")
         tmux.press("1", "End")
-        tmux.sees("w0499/p9")
+        tmux.sees("▾ w0499 10")
         (pid,) = tmux.processes
         with open(f"/proc/{pid}/statm") as file:
             resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -90,7 +90,7 @@ def test_memory(home: Path, tmp_path: Path) -> None:
 ASKED: dict[str, Callable[[Any], Any]] = {
     "everything": questions.everything,
     "strips": lambda state: questions.strips(state, [("w0000", "p0")]),
-    "params": lambda state: questions.params(state, pipeline(state)),
+    "params": lambda state: questions.params(state, [pipeline(state)]),
     "runs": questions.runs,
     "events": questions.events,
     "triggers": questions.triggers,

@@ -14,6 +14,7 @@ from tests.tui import shop
 from tests.tui.conftest import Seat, play, seated
 from xene.tui import prefs
 from xene.tui.commandline import CommandLine
+from xene.tui.groups import Group
 from xene.tui.log import Log, colored
 from xene.tui.main import Main
 from xene.tui.run import Run
@@ -40,9 +41,8 @@ def called(home: Path) -> list[str]:
 
 def pipelines(seat: Seat) -> list[str]:
     """The pipelines that are listed, in their order."""
-    main = seat.app.screen_stack[1]
-    assert isinstance(main, Main)
-    return [f"{row['workflow']}/{row['name']}" for row in main.pane.sheet.rows]
+    rows = [row for row in seat.main.pane.sheet.rows if not isinstance(row, Group)]
+    return [f"{row['workflow']}/{row['name']}" for row in rows]
 
 
 def test_filter_order_and_views(home: Path, still: None) -> None:
@@ -85,7 +85,8 @@ def test_a_selector_that_is_none_is_told_while_it_is_typed(home: Path, still: No
 def test_a_run_is_started_by_a_form(home: Path, still: None) -> None:
     async def scene() -> None:
         async with stubbed(home) as seat:
-            await seat.press("down", "down", "down", "r")
+            await seat.go_to("shop/build")
+            await seat.press("r")
             await seat.sees("$ xene run shop/build", "count *")
             await seat.press("tab", "tab", "tab")
             await seat.type("12")
@@ -104,7 +105,8 @@ def test_what_destroys_asks_first_and_a_refusal_is_told(
 
     async def scene() -> None:
         async with stubbed(home) as seat:
-            await seat.press("down", "down", "down", "c")
+            await seat.go_to("shop/build")
+            await seat.press("c")
             await seat.sees("finally tasks run", f"$ xene cancel {shop.ASKING}")
             await seat.press("n")
             await seat.sees_no("finally tasks run")
@@ -125,7 +127,8 @@ def test_acts_without_a_question(home: Path, still: None) -> None:
         async with stubbed(home) as seat:
             await seat.press("home", "s")
             await seat.sees("done: suspend")
-            await seat.press("down", "down", "s")
+            await seat.go_to("shed/rake")
+            await seat.press("s")
             await seat.sees("done: resume")
             await seat.press("p")
             await seat.sees("done: reconcile")
@@ -189,7 +192,8 @@ def test_keys_that_do_not_apply_do_nothing_and_are_not_shown(home: Path, still: 
 def test_a_state_that_may_only_be_read(home: Path, still: None) -> None:
     async def scene() -> None:
         async with stubbed(home, read_only="this state may only be read") as seat:
-            await seat.press("down", "down", "down", "r", "c", "s", "p")
+            await seat.go_to("shop/build")
+            await seat.press("r", "c", "s", "p")
             assert isinstance(seat.app.screen, Main)
             assert "Pass" not in seat.lines()[-1]
             await seat.press("question_mark")
@@ -216,7 +220,7 @@ def test_the_mouse(home: Path, still: None) -> None:
     async def scene() -> None:
         async with stubbed(home) as seat:
             await seat.sees("✓✓✓", "docs/publish NotScheduled")
-            line = next(at for at, text in enumerate(seat.lines()) if text.startswith("shop/build"))
+            line = next(at for at, text in enumerate(seat.lines()) if text.startswith("  build"))
             await seat.pilot.click(offset=(3, line))
             await seat.sees("shop/build Scheduled")
             await seat.pilot.click(offset=(3, line), times=2)

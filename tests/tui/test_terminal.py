@@ -66,7 +66,7 @@ def filtered(tmux: Tmux, text: str) -> None:
 
 def test_a_run_is_started_followed_and_ends(shop: Fleet, tmp_path: Path) -> None:
     with screen(shop, tmp_path) as tmux:
-        tmux.sees("control:  at work", "shop/build", "host-1", "host-2", "Ready")
+        tmux.sees("control:  at work", "▾ shop 4", "host-1", "host-2", "Ready")
         filtered(tmux, "build")
         tmux.press("r")
         tmux.sees("count *", "$ xene run shop/build")

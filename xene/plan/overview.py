@@ -19,6 +19,7 @@ Json = Mapping[str, Any]
 
 PERIOD = 7 * 86400.0  # seconds for which a slot that was missed is shown: longer than any weekend
 REVISION = 12  # characters of a git revision that are shown
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 class Alarm(NamedTuple):
@@ -57,9 +58,41 @@ def newest(runs: Sequence[Json], now: float) -> Line:
     if not runs:
         return (Span("-", DIM),)
     run = runs[-1]
+    length = seconds(run, now)
+    return (Span(run["phase"], run["phase"]), Span("" if length is None else f" {took(length)}", DIM))
+
+
+def seconds(run: Json, now: float) -> float | None:
+    """How long a run, a task or a step took, or has taken so far; None for one that has not begun."""
     begin, end = at(run["startedAt"]), at(run["finishedAt"])
-    words = "" if begin is None else f" {took(max(0.0, (now if end is None else end) - begin))}"
-    return (Span(run["phase"], run["phase"]), Span(words, DIM))
+    return None if begin is None else max(0.0, (now if end is None else end) - begin)
+
+
+def lengths(runs: Sequence[Json], count: int, now: float) -> Line:
+    """How long the last `count` runs took, oldest first, as bars; a blank for one that has not begun.
+
+    The scale is the longest of those that have ended: one that hangs does not make the others look alike.
+    """
+    shown = runs[-count:]
+    taken = [seconds(run, now) for run in shown]
+    ended = [length for run, length in zip(shown, taken, strict=True) if run["finishedAt"] and length]
+    longest = max(ended, default=0.0) or max((length for length in taken if length), default=1.0)
+    bars = [" " if length is None else _bar(length / longest) for length in taken]
+    return tuple(Span(bar, run["phase"]) for bar, run in zip(bars, shown, strict=True))
+
+
+def _bar(share: float) -> str:
+    return _BARS[min(len(_BARS) - 1, int(share * len(_BARS)))]
+
+
+def history(runs: Sequence[Json], now: float) -> Line:
+    """The last runs with how long they took, newest first: `✓ 41s  ✗ 3s`."""
+    spans: list[Span] = []
+    for run in reversed(runs):
+        length = seconds(run, now)
+        words = f" {took(length)}  " if length is not None else "  "
+        spans += [Span(MARKS.get(run["phase"], " "), run["phase"]), Span(words, DIM)]
+    return tuple(spans)
 
 
 def countdown(instant: str | None, now: float) -> str:

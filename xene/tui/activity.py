@@ -39,12 +39,12 @@ class Runs(Pane):
         row = self.sheet.current
         return None if row is None else Subject("run", row["id"], row)
 
-    def detail(self) -> Line:
+    def detail(self) -> Sequence[Line]:
         row = self.sheet.current
         if row is None:
-            return ()
+            return ((),)
         words = ": ".join(word for word in (row["reason"], row["message"]) if word)
-        return (Span(f"{row['id']} ", BOLD), Span(row["phase"], row["phase"]), Span(f" {clean(words)}"))
+        return ((Span(f"{row['id']} ", BOLD), Span(row["phase"], row["phase"]), Span(f" {clean(words)}")),)
 
     def opened(self) -> None:
         if self.sheet.current is not None:
@@ -97,12 +97,13 @@ class Events(Pane):
         kinds = {"Run": "run", "Agent": "agent", "Pipeline": "pipeline", "Workflow": "workflow"}
         return f"{kinds[row['kind']]}/{row['name']}" if row is not None and row["kind"] in kinds else None
 
-    def detail(self) -> Line:
+    def detail(self) -> Sequence[Line]:
         row = self.sheet.current
         if row is None:
-            return ()
+            return ((),)
         about = f"{row['kind'].lower()}/{row['name']} "
-        return Span(f"{row['at']} ", DIM), Span(about, BOLD), Span(clean(row["message"] or row["reason"]))
+        words = clean(row["message"] or row["reason"])
+        return ((Span(f"{row['at']} ", DIM), Span(about, BOLD), Span(words)),)
 
     def opened(self) -> None:
         row = self.sheet.current

@@ -10,9 +10,10 @@ Json = Mapping[str, Any]
 
 
 class Subject(NamedTuple):
-    """What the cursor stands on. `kind` is pipeline, run or agent; `task` is the task of a run, if one is meant.
+    """What the cursor stands on. `kind` is workflow, pipeline, run or agent; `task` that of a run, if one is meant.
 
-    `row` is its JSON: of a pipeline and an agent that of the overview, of a run at least id, phase and reason.
+    `row` is its JSON: of a pipeline and an agent that of the overview, of a run at least id, phase and reason; of a
+    workflow `{pipelines}`.
     """
 
     kind: str
@@ -42,16 +43,24 @@ def offers(subject: Subject | None) -> list[Act]:
     """The acts on it, as they are listed."""
     if subject is None:
         return []
-    return list({"pipeline": _pipeline, "run": _run, "agent": _agent}[subject.kind](subject))
+    return list(
+        {"workflow": _workflow, "pipeline": _pipeline, "run": _run, "agent": _agent}[subject.kind](subject)
+    )
+
+
+def _workflow(subject: Subject) -> Iterator[Act]:
+    yield Act("r", "Run", ("run", subject.name), form=True)
+    yield _suspension(subject.name, all(row["suspended"] for row in subject.row["pipelines"]))
+
+
+def _suspension(name: str, suspended: bool) -> Act:
+    return Act("s", "Resume", ("resume", name)) if suspended else Act("s", "Suspend", ("suspend", name))
 
 
 def _pipeline(subject: Subject) -> Iterator[Act]:
     row, name = subject.row, subject.name
     yield Act("r", "Run", ("run", name), form=True)
-    if row["suspended"]:
-        yield Act("s", "Resume", ("resume", name))
-    else:
-        yield Act("s", "Suspend", ("suspend", name))
+    yield _suspension(name, row["suspended"])
     last = row["lastRun"]
     if last is not None:
         yield from _of_run(last["id"], last["phase"], None)

@@ -73,7 +73,7 @@ class TabBar(Band):
 
     def _tab(self, at: int, name: str) -> tuple[Span, Span, Span]:
         style = phases.RUNNING if name == self.active else DIM
-        return Span(f" {at + 1} ", DIM), Span(name, style if name != self.active else BOLD), Span("  ")
+        return Span(f"{at + 1} ", DIM), Span(name, style if name != self.active else BOLD), Span("   ")
 
     def on_click(self, event: events.Click) -> None:
         begin = 0

@@ -6,7 +6,7 @@ from typing import Sequence
 
 from xene.model import phases
 from xene.plan import overview
-from xene.plan.drawing.spans import DIM, Line, Span
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span
 from xene.tui import filters
 from xene.tui.acts import Subject
 from xene.tui.pane import Json, Pane, plain
@@ -42,7 +42,7 @@ def agent_detail(row: Json) -> Line:
     """An agent in one line."""
     facts = " ".join(f"{key}={row['facts'][key]}" for key in ("hostname", "python") if row["facts"].get(key))
     labels = ",".join(f"{key}={value}" for key, value in row["labels"].items())
-    return (Span(f"{row['name']} ", "bold"), Span(f"{facts} {labels} version {(row['version'] or '-')[:12]}"))
+    return (Span(f"{row['name']} ", BOLD), Span(f"{facts} {labels} version {(row['version'] or '-')[:12]}"))
 
 
 class Agents(Pane):
@@ -72,8 +72,8 @@ class Agents(Pane):
         row = self.sheet.current
         return None if row is None else Subject("agent", row["name"], row)
 
-    def detail(self) -> Line:
-        return agent_detail(self.sheet.current) if self.sheet.current is not None else ()
+    def detail(self) -> Sequence[Line]:
+        return (agent_detail(self.sheet.current) if self.sheet.current is not None else (),)
 
     def opened(self) -> None:
         self.frame.action_why()

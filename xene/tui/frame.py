@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 Json = Mapping[str, Any]
 
-KEYS = (
+# As `acts` has them. Of two that share a key never more than one is offered.
+ACTS = (
     ("r", "Run"), ("c", "Cancel"), ("k", "Kill"), ("t", "Retry"), ("T", "Retry from here"), ("R", "Rerun"),
-    ("a", "Approve"), ("x", "Reject"), ("s", "Suspend or resume"), ("o", "Cordon or uncordon"), ("d", "Drain"),
+    ("a", "Approve"), ("x", "Reject"), ("s", "Suspend"), ("s", "Resume"), ("o", "Cordon"), ("o", "Uncordon"),
+    ("d", "Drain"),
 )  # fmt: skip
 
 
@@ -31,7 +33,7 @@ class Frame(Screen[None]):
     """A screen with a subject: what the cursor stands on. Its acts are those keys that `acts.offers` gives."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key, f"act('{key}')", label) for key, label in KEYS),
+        *(Binding(key, f"act('{label}')", label) for key, label in ACTS),
         Binding("w", "why", "Why"),
         Binding("p", "pass", "Pass"),
         Binding("l", "acts", "Acts", show=False),
@@ -98,16 +100,16 @@ class Frame(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "act":
-            return any(act.key == parameters[0] for act in self._offered)
+            return any(act.label == parameters[0] for act in self._offered)
         if action == "why":
             return self.why_of() is not None
         if action == "pass":
             return not self.status.read_only and not self.status.at_work
         return True
 
-    def action_act(self, key: str) -> None:
+    def action_act(self, label: str) -> None:
         for act in self._offered:
-            if act.key == key:
+            if act.label == label:
                 self.begin(act)
                 return
 
@@ -118,9 +120,9 @@ class Frame(Screen[None]):
         """Ask what is to be asked, and do it."""
         subject = self.subject()
         if act.form and subject is not None:
-            row = subject.row
+            rows = subject.row.get("pipelines", [subject.row])
             self.ask(
-                "params", lambda state: questions.params(state, row), lambda found: self._form(act, found)
+                "params", lambda state: questions.params(state, rows), lambda found: self._form(act, found)
             )
         elif act.question or act.reason:
             self.status.push_screen(asking.Ask(self.status.line, act), self._carry_out)

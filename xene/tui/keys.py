@@ -15,6 +15,7 @@ NAMES = {"question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_
 COMMON = (
     ("enter", "open what the cursor stands on; a double click does"),
     ("↑ ↓ PgUp PgDn Home End", "move the cursor"),
+    ("← →", "fold the workflow under the cursor, unfold it"),
     ("ctrl+p", "all commands by name"),
     ("D", "dark or light; ctrl+p has more themes"),
 )

@@ -13,7 +13,7 @@ from textual.widgets import ContentSwitcher, Footer, Input
 from xene.errors import Storage
 from xene.model import phases
 from xene.model.units import rfc3339
-from xene.plan import calendar_days, overview
+from xene.plan import overview
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span
 from xene.tui import asking, filters, prefs, questions
 from xene.tui.activity import Events, Runs
@@ -37,13 +37,12 @@ class Main(Frame):
     """`found` is what the overview was last."""
 
     DEFAULT_CSS = """
-    Main #head { padding: 0 1; }
     Main #tabs { background: $panel; }
     Main ContentSwitcher { height: 1fr; }
     Main #overview-agents { height: auto; max-height: 30%; border-top: solid $panel; }
     Main #filter { height: 1; border: none; display: none; background: $boost; padding: 0 1; }
     Main #filter.shown { display: block; }
-    Main #detail, Main #said { background: $panel; padding: 0 1; }
+    Main #detail, Main #said { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -56,6 +55,7 @@ class Main(Frame):
         Binding("v", "views", "Views", show=False),
         Binding("V", "keep_view", "Keep view", show=False),
         Binding("tab", "other", "Other list", show=False),
+        Binding("F", "fold_all", "Fold or unfold all", show=False),
     ]
 
     def __init__(self, filter: str = "") -> None:
@@ -115,6 +115,7 @@ class Main(Frame):
     def tick(self) -> None:
         super().tick()
         self.refresh_head()
+        self._detail.show(self.pane.detail())
 
     def refresh_head(self) -> None:
         """The lines above everything."""
@@ -133,11 +134,10 @@ class Main(Frame):
 
     def moved(self) -> None:
         super().moved()
-        self._detail.show([self.pane.detail()])
+        self._detail.show(self.pane.detail())
         more = f"   {self._text}" if self._text else ""
         sort = self._overview.sort
         more += f"   by {sort}" if sort != "name" and self.pane.name_of == "Overview" else ""
-        more += f"   {calendar_days.LEGEND}" if self.pane.name_of == "Slots" else ""
         self._tabs.mark(self.pane.name_of, more)
 
     def subject(self) -> Subject | None:
@@ -176,6 +176,10 @@ class Main(Frame):
         sheets = list(self.pane.query(Sheet))
         at = next((at for at, sheet in enumerate(sheets) if sheet.has_focus), 0)
         sheets[(at + 1) % len(sheets)].focus()
+
+    def action_fold_all(self) -> None:
+        if self.pane is self._overview:
+            self._overview.fold_all()
 
     # -- filter, sort, views
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Mapping
+from typing import Any, ClassVar, Mapping, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -58,9 +58,9 @@ class Pane(Vertical):
         """What the cursor stands on."""
         return None
 
-    def detail(self) -> Line:
-        """The row under the cursor in full, as one line."""
-        return ()
+    def detail(self) -> Sequence[Line]:
+        """The row under the cursor in full: always as many lines, so that nothing jumps."""
+        return ((),)
 
     def opened(self) -> None:
         """The row under the cursor is to be opened."""

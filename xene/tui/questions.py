@@ -31,9 +31,15 @@ def strips(state: State, keys: Sequence[Key]) -> dict[Key, list[Json]]:
     return stored.strips(state.conn, keys)
 
 
-def params(state: State, pipeline: Mapping[str, Any]) -> Json:
-    """The params of a pipeline, as its newest revision declares them, by name."""
-    found: Json = objects.read_revision(state.conn, pipeline["revision"])["pipeline"].get("params", {})
+def params(state: State, pipelines: Sequence[Mapping[str, Any]]) -> Json:
+    """The params of these pipelines, as their newest revisions declare them, by name; the first one's win."""
+    found: Json = {}
+    for pipeline in pipelines:
+        body = objects.read_revision(state.conn, pipeline["revision"])["pipeline"]
+        found = {
+            **found,
+            **{name: each for name, each in body.get("params", {}).items() if name not in found},
+        }
     return found
 
 

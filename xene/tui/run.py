@@ -36,7 +36,6 @@ class Run(Frame):
     """`ident` is the id of the run that is shown; `[` and `]` go to the one before and after it."""
 
     DEFAULT_CSS = """
-    Run #head { padding: 0 1; }
     Run Horizontal { height: 1fr; }
     Run #parts { width: 36%; min-width: 26; max-width: 60; border-right: solid $panel; }
     Run ContentSwitcher { height: 1fr; }
@@ -44,7 +43,7 @@ class Run(Frame):
     Run #tabs { background: $panel; }
     Run #search { height: 1; border: none; display: none; background: $boost; padding: 0 1; }
     Run #search.shown { display: block; }
-    Run #detail, Run #said { background: $panel; padding: 0 1; }
+    Run #detail, Run #said { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(at + 1), f"part('{part}')", part, show=False) for at, part in enumerate(PARTS)),
@@ -118,8 +117,8 @@ class Run(Frame):
         assert self.found is not None
         run, now = self.found["run"], time.time()
         words = ": ".join(word for word in (run["reason"], run["message"]) if word)
-        begin, end = overview.at(run["startedAt"]), overview.at(run["finishedAt"])
-        length = "" if begin is None else f" {took(max(0.0, (now if end is None else end) - begin))}"
+        taken = overview.seconds(run, now)
+        length = "" if taken is None else f" {took(taken)}"
         first = (
             Span(f"{run['workflow']}/{run['pipeline']}", BOLD),
             Span(f"  {MARKS.get(run['phase'], ' ')} {run['phase']}", run["phase"]),

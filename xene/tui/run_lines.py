@@ -35,8 +35,8 @@ def part_line(part: Part, now: float) -> Line:
     """One line of the tree: mark, name, attempt, exit code, how long."""
     state = part.state
     name = part.step or part.task or f"{state['workflow']}/{state['pipeline']}"
-    begin, end = overview.at(state["startedAt"]), overview.at(state["finishedAt"])
-    words = [] if begin is None else [took(max(0.0, (now if end is None else end) - begin))]
+    taken = overview.seconds(state, now)
+    words = [] if taken is None else [took(taken)]
     words += [f"×{state['attempt']}"] if (state["attempt"] or 0) > 1 else []
     words += [f"exit {state['exitCode']}"] if state.get("exitCode") else []
     reason = state["reason"] if state["reason"] and state["reason"] != "StepFailed" else ""

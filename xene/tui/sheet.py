@@ -1,7 +1,8 @@
 """A list with columns, a header and a cursor, of any length: only the lines that are seen are ever made.
 
 Used by all screens. Rows are whatever its user gives; columns know how to show one. It posts `Moved` when the
-cursor stands on another row, `Chosen` on enter or a second click, `Seen` when other rows are in sight.
+cursor stands on another row, `Chosen` on enter or a second click, `Folded` on left and right, `Seen` when other
+rows are in sight.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class Column(NamedTuple):
 
 
 class Sheet(ScrollView, can_focus=True):
-    """`columns` is asked anew for each width, so that a narrow terminal gets others than a wide one."""
+    """`columns` is asked anew for each width, so that a narrow terminal gets others than a wide one.
+
+    `lasting`: the row under the cursor is marked also while something else has the focus.
+    """
 
     DEFAULT_CSS = "Sheet { height: 1fr; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,6 +48,8 @@ class Sheet(ScrollView, can_focus=True):
         Binding("home", "move_to(0)", "First", show=False),
         Binding("end", "move_to(-1)", "Last", show=False),
         Binding("enter", "choose", "Open", show=False),
+        Binding("left", "fold(True)", "Fold", show=False),
+        Binding("right", "fold(False)", "Unfold", show=False),
     ]
 
     class Moved(Message):
@@ -60,6 +66,13 @@ class Sheet(ScrollView, can_focus=True):
     class Chosen(Moved):
         """The row under the cursor is to be opened."""
 
+    class Folded(Moved):
+        """What the row under the cursor belongs to is to be folded, or not."""
+
+        def __init__(self, sheet: Sheet, folded: bool) -> None:
+            super().__init__(sheet)
+            self.folded = folded
+
     class Seen(Moved):
         """Other rows are in sight than before."""
 
@@ -70,11 +83,12 @@ class Sheet(ScrollView, can_focus=True):
         *,
         empty: str = "",
         header: bool = True,
+        lasting: bool = True,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
         self._columns, self._key, self._empty = columns, key, empty
-        self._head = int(header)
+        self._head, self._lasting = int(header), lasting
         self.rows: Sequence[Any] = ()
         self.cursor = 0
         self._laid: tuple[int, list[tuple[Column, int]]] = (-1, [])
@@ -141,8 +155,10 @@ class Sheet(ScrollView, can_focus=True):
         return self._joined(cells, width, self._marked(base) if at == self.cursor else base)
 
     def _marked(self, base: Style) -> Style:
-        """The line under the cursor: turned around where the sheet has the focus, else only bold."""
-        return base + Style(reverse=True) if self.has_focus else base + Style(bold=True, underline=True)
+        """The line under the cursor: turned around where the sheet has the focus."""
+        if self.has_focus:
+            return base + Style(reverse=True)
+        return base + Style(bold=True, underline=True) if self._lasting else base
 
     def _joined(self, cells: Sequence[tuple[Line, int]], width: int, base: Style) -> Strip:
         spans: list[Span] = []
@@ -196,6 +212,9 @@ class Sheet(ScrollView, can_focus=True):
     def action_choose(self) -> None:
         if self.current is not None:
             self.post_message(self.Chosen(self))
+
+    def action_fold(self, folded: bool) -> None:
+        self.post_message(self.Folded(self, folded))
 
     def _put_cursor(self, at: int) -> None:
         at = max(0, min(at, len(self.rows) - 1))

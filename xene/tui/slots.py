@@ -6,7 +6,7 @@ import time
 from typing import Any, Sequence
 
 from xene.plan import calendar_days
-from xene.plan.drawing.spans import DIM, Line, Span
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span
 from xene.store import calendar
 from xene.tui import filters, questions
 from xene.tui.acts import Subject
@@ -73,14 +73,15 @@ class Slots(Pane):
 
         return cell
 
-    def detail(self) -> Line:
-        row = self.sheet.current
+    def detail(self) -> Sequence[Line]:
+        row, legend = self.sheet.current, (Span(calendar_days.LEGEND, DIM),)
         if row is None:
-            return ()
+            return ((), legend)
         found = self._days.get(calendar.key(row), ())
         due = next((day["next"] for day in found if day["next"]), None)
         words = f"{row['schedule']} {row['timeZone']}, next {due or 'not in these days'}"
-        return (Span("/".join(calendar.key(row)) + " ", "bold"), Span(words), Span("  enter: each slot", DIM))
+        name = "/".join(calendar.key(row))
+        return (Span(f"{name} ", BOLD), Span(words), Span("  enter: each slot", DIM)), legend
 
     def subject(self) -> Subject | None:
         return None

@@ -41,7 +41,7 @@ def columns(_: int) -> Sequence[Column]:
 class TriggerSlots(Frame):
     """`trigger` is a row of the calendar."""
 
-    DEFAULT_CSS = "TriggerSlots Band { padding: 0 1; } TriggerSlots #said { background: $panel; }"
+    DEFAULT_CSS = "TriggerSlots #said { background: $panel; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
 
     def __init__(self, trigger: Json) -> None:

@@ -1,0 +1,76 @@
+"""The columns of the overview: of pipelines, and of the lines of their workflows. Called by `pipelines`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Sequence
+
+from xene.plan import overview
+from xene.plan.drawing.spans import Line, Span
+from xene.tui import groups
+from xene.tui.groups import Group, Json
+from xene.tui.pane import plain
+from xene.tui.sheet import Column
+
+if TYPE_CHECKING:
+    from xene.tui.pipelines import Overview
+
+TWENTY, WORDY, BARS = (
+    100,
+    120,
+    160,
+)  # columns from which all runs, words for states, and bars of durations have room
+
+Cell = Callable[[Any, float], Line]
+
+
+def pipeline_columns(pane: Overview, width: int) -> Sequence[Column]:
+    """Narrow terminals get fewer and smaller columns; what waits is always there."""
+    wordy, marks = width >= WORDY, 20 if width >= TWENTY else 10
+    name = max((_width(pane, row) for row in pane.rows), default=8)
+    agent = max((len(_agent(row)) for row in pane.rows), default=5)
+    return (
+        Column("PIPELINE", max(8, min(name, 44 if wordy else 24)), _either(groups.name, pane.title)),
+        Column("AGENT", max(5, min(agent, 20 if wordy else 8)), lambda row, _: plain(_agent(row))),
+        Column("PHASE", 22, _either(groups.phase, _phase), least=WORDY),
+        Column("RUNS", marks, _either(
+            lambda row: groups.newest(row, marks), lambda row: overview.strip(pane.runs_of(row), marks)
+        )),
+        Column("TOOK", marks, _timed(lambda row, now: overview.lengths(pane.runs_of(row), marks, now)), least=BARS),
+        Column("LAST", 14 if wordy else 7, _timed(lambda row, now: _last(pane.runs_of(row), now, wordy))),
+        Column("NEXT", 10 if wordy else 8, lambda row, now: plain(overview.countdown(_due(row), now))),
+        Column("WAITS", 0, _either(
+            lambda row: groups.waits(row, pane.agents), lambda row: plain(pane.waits(row, wordy))
+        )),
+    )  # fmt: skip
+
+
+def _either(of_group: Callable[[Group], Line], of_pipeline: Callable[[Json], Line]) -> Cell:
+    return lambda row, _: of_group(row) if isinstance(row, Group) else of_pipeline(row)
+
+
+def _timed(of_pipeline: Cell) -> Cell:
+    """What only a pipeline has."""
+    return lambda row, now: () if isinstance(row, Group) else of_pipeline(row, now)
+
+
+def _width(pane: Overview, row: groups.Row) -> int:
+    line = groups.name(row) if isinstance(row, Group) else pane.title(row)
+    return sum(len(span.text) for span in line)
+
+
+def _agent(row: groups.Row) -> str:
+    return groups.agent(row) if isinstance(row, Group) else row["agent"] or "-"
+
+
+def _due(row: groups.Row) -> str | None:
+    return groups.due(row) if isinstance(row, Group) else row["nextFire"]
+
+
+def _phase(row: Json) -> Line:
+    return (Span(overview.phase(row), row["phase"]),)
+
+
+def _last(runs: Sequence[Json], now: float, wordy: bool) -> Line:
+    """The newest run; where there is little room, only how long it took."""
+    line = overview.newest(runs, now)
+    return line if wordy or len(line) < 2 else (Span(line[1].text.strip() or "-", line[0].style),)
