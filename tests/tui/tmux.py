@@ -26,7 +26,8 @@ class Tmux:
 
     def _tmux(self, *words: str) -> str:
         command = ["tmux", "-S", self._socket, "-f", "/dev/null", *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}  # what runs there gets this, too
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
 
     def begin(self, command: list[str], env: Mapping[str, str], size: tuple[int, int]) -> None:
         width, height = map(str, size)
