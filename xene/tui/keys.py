@@ -11,10 +11,16 @@ from xene.plan.drawing.spans import BOLD, DIM, Line, Span
 if TYPE_CHECKING:
     from xene.tui.frame import Frame
 
-NAMES = {"question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]"}
+NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "escape": "esc",
+}
 COMMON = (
     ("enter", "open what the cursor stands on; a double click does"),
-    ("↑ ↓ PgUp PgDn Home End", "move the cursor"),
+    ("↑ ↓", "move the cursor; PgUp PgDn Home End too"),
     ("← →", "fold the workflow under the cursor, unfold it"),
     ("ctrl+p", "all commands by name"),
     ("D", "dark or light; ctrl+p has more themes"),
@@ -52,4 +58,4 @@ def _bindings(frame: Frame) -> Iterator[Binding]:
 
 
 def _line(key: str, words: str) -> Line:
-    return Span(f"  {key:<24}", "Running"), Span(words)
+    return Span(f"  {key:<8}", "Running"), Span(words)

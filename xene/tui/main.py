@@ -51,11 +51,11 @@ class Main(Frame):
         ),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "clear", "No filter", show=False),
-        Binding("S", "sort", "Sort", show=False),
-        Binding("v", "views", "Views", show=False),
-        Binding("V", "keep_view", "Keep view", show=False),
-        Binding("tab", "other", "Other list", show=False),
-        Binding("F", "fold_all", "Fold or unfold all", show=False),
+        Binding("S", "sort", "Next order: name, trouble, next fire, newest run", show=False),
+        Binding("v", "views", "Views that were kept", show=False),
+        Binding("V", "keep_view", "Keep filter and order as a view", show=False),
+        Binding("tab", "other", "The agents below, and back", show=False),
+        Binding("F", "fold_all", "Fold all workflows, or unfold them", show=False),
     ]
 
     def __init__(self, filter: str = "") -> None:
