@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, AsyncIterator, Callable, Iterator
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from tests.fleet import Fleet, fleet, until
 from tests.hosts import _free_port
+from xene.tui.serving import SCREENS, Site
 
 SHOP = """\
 apiVersion: xene/v1
@@ -21,6 +24,7 @@ metadata: {name: shop}
 spec: {pipelines: {build: {tasks: {t: {steps: [{name: s, run: echo made}]}}}}}
 """
 DEADLINE = 30.0
+ENDS = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +42,24 @@ def token(shop: Fleet, name: str, role: str, *more: str) -> str:
 @pytest.fixture(scope="module")
 def site(shop: Fleet) -> Iterator[str]:
     """Its address."""
+    with serving(shop) as (address, _):
+        yield address
+
+
+@contextmanager
+def serving(shop: Fleet) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The screen of that state in a browser: its address, and who serves it. It says nothing but where it is."""
     port = _free_port("127.0.0.1")
     child = shop.start("status", "--serve", f"127.0.0.1:{port}")
     assert child.stderr is not None
     assert f"http://127.0.0.1:{port}" in child.stderr.readline()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", child
     finally:
         child.terminate()
         assert child.wait(DEADLINE) == 0
-        child.communicate()
+        out, err = child.communicate()
+        assert (out, err) == ("", "")
 
 
 class Page:
@@ -60,6 +72,17 @@ class Page:
     async def press(self, keys: str) -> None:
         self.drawn = ""
         await self._socket.send_json(["stdin", keys])
+
+    async def say(self, text: str) -> None:
+        """Send this as it is."""
+        await self._socket.send_str(text)
+
+    async def closed(self) -> int:
+        """Wait until the screen is closed; the code with which."""
+        while (await self._socket.receive(timeout=DEADLINE)).type not in ENDS:
+            pass
+        assert self._socket.close_code is not None
+        return self._socket.close_code
 
     async def sees(self, word: str) -> None:
         deadline = time.monotonic() + DEADLINE
@@ -147,6 +170,90 @@ def test_a_token_that_was_taken_back_opens_nothing_more(shop: Fleet, site: str) 
                 await session.ws_connect("/ws")
 
     play(scene)
+
+
+def test_a_token_that_is_taken_back_ends_its_open_screens(shop: Fleet, site: str) -> None:
+    word = token(shop, "leaver", "admin")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session, screen(session) as page:
+            await page.sees("shop/build")
+            await asyncio.to_thread(shop.xene, "token", "rm", "leaver")
+            assert await page.closed() == 1008
+
+    play(scene)
+    until(lambda: not _screens(shop), "the screens have gone")
+
+
+@pytest.mark.parametrize(
+    "said", ["{", "[]", '["stdin", 7]', '["resize", {}]', '["resize", {"width": "x"}]', "7"]
+)
+def test_what_no_terminal_says_ends_that_screen_alone(shop: Fleet, site: str, said: str) -> None:
+    word = token(shop, f"odd-{abs(hash(said))}", "admin")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session, screen(session) as other:
+            async with screen(session) as page:
+                await page.sees("shop/build")
+                await page.say(said)
+                assert await page.closed() == 1007
+            await other.sees("shop/build")
+
+    play(scene)
+    until(lambda: not _screens(shop), "the screens have gone")
+
+
+def test_a_size_that_no_browser_has_is_cut(shop: Fleet, site: str) -> None:
+    word = token(shop, "huge", "read")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session:
+            async with session.ws_connect("/ws?width=999999999&height=-5") as socket:
+                page = Page(socket)
+                await page.say('["resize", {"width": 80, "height": 999999999}]')
+                await page.say('["resize", {"width": 80, "height": 24}]')
+                await page.sees("shop/build")
+
+    play(scene)
+
+
+def test_no_more_screens_than_the_host_can_bear(
+    shop: Fleet, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = Site(str(shop.home / "state.db"), "127.0.0.1", 0, print)
+    served._open = SCREENS
+    with pytest.raises(web.HTTPServiceUnavailable, match="32 screens are open"):
+        asyncio.run(served.handle_websocket(make_mocked_request("GET", "/ws")))
+
+
+def test_who_may_only_look_does_not_change_what_the_screen_keeps(shop: Fleet, site: str) -> None:
+    word = token(shop, "dim", "read")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session, screen(session) as page:
+            await page.sees("shop/build")
+            await page.press("Dv")
+            await page.sees("Views")
+
+    play(scene)
+    assert not (shop.home / "status.json").exists()
+
+
+def test_the_server_ends_its_screens(shop: Fleet) -> None:
+    word = token(shop, "last", "read")
+    until(lambda: not _screens(shop), "the screens have gone")
+
+    async def scene(address: str, child: subprocess.Popen[str]) -> None:
+        async with logged_in(address, word) as session, screen(session) as page:
+            await page.sees("shop/build")
+            assert _screens(shop)
+            child.terminate()
+            await page.closed()
+
+    with serving(shop) as (address, child):
+        asyncio.run(scene(address, child))
+        assert child.wait(DEADLINE) == 0
+    until(lambda: not _screens(shop), "the screens have gone")
 
 
 def test_another_site_gets_nothing(shop: Fleet, site: str) -> None:

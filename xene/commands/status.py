@@ -18,9 +18,9 @@ from xene.plan import overview as plan
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, columns
 from xene.store import db
 from xene.store import overview as stored
+from xene.tui import served
 
 DEFAULT_ADDRESS = "127.0.0.1:8090"
-SERVED = "XENE_STATUS_SERVED"  # `tui.serving` tells the screens that it starts whose they are
 MARKS = 12  # last runs of a pipeline in the table
 GAP = "   "
 
@@ -76,7 +76,7 @@ def status(
 
 def is_terminal() -> bool:
     """Whether there is a terminal that can show a screen, with somebody in front of it."""
-    if os.environ.get(SERVED):
+    if served.role():
         return True
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return all(stream.isatty() for stream in streams) and os.environ.get("TERM", "dumb") != "dumb"
@@ -91,7 +91,15 @@ def live(call: Call, selector: str | None) -> int:
     from xene.tui import app
 
     named = call.state != os.path.join(call.home, STATE_FILE) and "XENE_STATE" not in os.environ
-    app.run(call.state, call.home, named=named, read_only=why_not(call.state), filter=selector or "")
+    app.run(
+        call.state,
+        call.home,
+        named=named,
+        read_only=why_not(call.state),
+        filter=selector or "",
+        keeps=served.role()
+        != "read",  # who may only look changes nothing here, not even what the screen keeps
+    )
     return 0
 
 
@@ -111,7 +119,7 @@ def serve_at(call: Call, text: str, insecure: bool) -> int:
 
 def why_not(path: str) -> str:
     """Why nothing can be done to this state, "" where everything can."""
-    if os.environ.get(SERVED) == "read":
+    if served.role() == "read":
         return "the token is for reading alone"
     if os.path.exists(path) and not os.access(path, os.W_OK):
         return "this state may only be read"

@@ -33,7 +33,10 @@ DONE = 200  # acts that are remembered
 
 
 class Status(App[None]):
-    """`read_only` says why nothing can be done here, "" where everything can."""
+    """`read_only` says why nothing can be done here, "" where everything can.
+
+    `keeps`: theme and views are written to the home.
+    """
 
     TITLE = "xene"
     ENABLE_COMMAND_PALETTE = True
@@ -45,9 +48,17 @@ class Status(App[None]):
     ]
 
     def __init__(
-        self, state: str, home: str, *, named: bool = False, read_only: str = "", filter: str = ""
+        self,
+        state: str,
+        home: str,
+        *,
+        named: bool = False,
+        read_only: str = "",
+        filter: str = "",
+        keeps: bool = True,
     ) -> None:
         super().__init__()
+        self._keeps = keeps
         self._filter = filter
         self.home = home
         self.animation_level = "none"  # over a slow line each step of it would be waited for
@@ -181,7 +192,8 @@ class Status(App[None]):
     def keep(self, wanted: Prefs) -> None:
         """Keep this from now on. Raises Storage."""
         self.prefs = wanted
-        prefs.write(self.home, wanted)
+        if self._keeps:
+            prefs.write(self.home, wanted)
 
     def _keep_quietly(self, wanted: Prefs) -> None:
         try:
@@ -203,9 +215,9 @@ class Status(App[None]):
                     )
 
 
-def run(state: str, home: str, *, named: bool, read_only: str, filter: str) -> None:
+def run(state: str, home: str, *, named: bool, read_only: str, filter: str, keeps: bool) -> None:
     """Show the screen until it is left, at first with this filter. Raises what broke it."""
-    app = Status(state, home, named=named, read_only=read_only, filter=filter)
+    app = Status(state, home, named=named, read_only=read_only, filter=filter, keeps=keeps)
     app.run()
     if app.broken is not None:
         raise app.broken

@@ -1,8 +1,7 @@
 """Who may see the live screen in a browser: a token is asked for once, then a cookie stands for it.
 
-Used by `serving`. The token is looked up anew with every request and every screen that is opened, so that one that
-was taken back opens nothing more; a screen that is open goes on until it is closed. A page of another site can
-neither read the cookie nor open a screen with it.
+Used by `serving`. The token is looked up anew with every request, and again and again while a screen is open: one
+that was taken back shows nothing more. A page of another site can neither read the cookie nor use it.
 """
 
 from __future__ import annotations
@@ -16,26 +15,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from xene.control import tokens as credentials
+from xene.errors import XeneError
 from xene.store import db
 from xene.store.tokens import ADMIN, READ, Token
+from xene.tui import pages
 
 COOKIE = "xene_status"
 LASTS = 12 * 3600.0  # seconds that a login is good for
 MOST = 1000  # logins that are kept; the oldest go first
 TOKEN = web.RequestKey("token", Token)
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>xene status</title><style>
-body { font: 16px/1.5 ui-monospace, monospace; background: #121212; color: #e0e0e0; display: grid;
-  place-items: center; min-height: 90vh }
-input, button { font: inherit; padding: .4em; width: 100%%; box-sizing: border-box; margin-top: .5em }
-p { max-width: 36em }
-</style></head><body><form method="post" action="/login"><p>%s</p>
-<input type="password" name="token" autofocus autocomplete="current-password" placeholder="xene_..."
-  aria-label="token">
-<button>Show the screen</button></form></body></html>
-"""
-_ASK = "A token is wanted: <code>xene token create NAME --role read</code>, or admin to act too."
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self'"
     " 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none';"
@@ -62,7 +51,8 @@ class Door:
         with db.open_for_reading(self._state) as state, state.snapshot() as conn:
             return credentials.check(conn, time.time(), word)
 
-    async def _of(self, request: web.Request) -> Token | None:
+    async def of(self, request: web.Request) -> Token | None:
+        """The token with which this browser has logged in, as long as both are good. Raises XeneError."""
         word, until = self._logins.get(request.cookies.get(COOKIE, ""), ("", 0.0))
         return await self.token(word) if time.time() < until else None
 
@@ -71,27 +61,31 @@ class Door:
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request.path == "/login" and request.method == "POST":
-                return await self._login(request)
             if not is_own(request):
-                return web.Response(status=403, text="another site asked for this", headers=_HEADERS)
-            found = await self._of(request)
-            if found is None:
-                return _asks(_ASK, 401)
-            request[TOKEN] = found
-            response = await handler(request)
-            if not response.prepared:
-                response.headers.update(_HEADERS)
-            return response
+                return _says("another site asked for this", 403)
+            try:
+                return await self._guarded(request, handler)
+            except XeneError as error:
+                return _says(f"the state cannot be read: {error.message}", 503)
 
         return guard
 
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == "/login" and request.method == "POST":
+            return await self._login(request)
+        found = await self.of(request)
+        if found is None:
+            return _asks("", 401)
+        request[TOKEN] = found
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.update(_HEADERS)
+        return response
+
     async def _login(self, request: web.Request) -> web.StreamResponse:
-        if not is_own(request):
-            return web.Response(status=403, text="another site asked for this", headers=_HEADERS)
         word = str((await request.post()).get("token", "")).strip()
         if await self.token(word) is None:
-            return _asks("That token is not known, has expired, or is for something else. " + _ASK, 403)
+            return _asks("That token is not known, has expired, or is for something else.", 403)
         cookie = secrets.token_urlsafe(32)
         self._logins[cookie] = (word, time.time() + LASTS)
         for oldest in list(self._logins)[:-MOST]:
@@ -115,5 +109,10 @@ def is_own(request: web.Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.host
 
 
-def _asks(words: str, status: int) -> web.Response:
-    return web.Response(status=status, text=_PAGE % words, content_type="text/html", headers=_HEADERS)
+def _asks(complaint: str, status: int) -> web.Response:
+    text = pages.login(complaint)
+    return web.Response(status=status, text=text, content_type="text/html", headers=_HEADERS)
+
+
+def _says(words: str, status: int) -> web.Response:
+    return web.Response(status=status, text=words, headers=_HEADERS)

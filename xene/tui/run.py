@@ -198,7 +198,7 @@ class Run(Frame):
         if part.task is not None:
             words.append(part.task if part.step is None else f"{part.task}/{part.step}")
         # Where nobody is at work `logs -f` would do the passes; who only looks shall not.
-        follows = run["phase"] not in phases.ENDED and self.status.at_work and not self.status.read_only
+        follows = run["phase"] not in phases.ENDED and self.status.at_work
         self._log.open(self.status.line, words, follow=follows)
 
     @on(Log.Changed)

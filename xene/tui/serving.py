@@ -7,19 +7,24 @@ reach.
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import sys
-from typing import Any, Callable
+from contextlib import asynccontextmanager
+from typing import Any, AsyncIterator, Callable
 
-import aiohttp_jinja2
 from aiohttp import web
 from textual_serve.app_service import AppService
 from textual_serve.server import Server, to_int
 
-from xene.errors import Conflict
+from xene.errors import Conflict, XeneError
+from xene.tui import pages, served
 from xene.tui.door import TOKEN, Door, scheme
 
-SERVED = "XENE_STATUS_SERVED"  # in the environment of a screen in a browser: the role of the token
+SCREENS = 32  # that may be open at a time: each is a process of some 50 MB
+LOOK = 2.0  # seconds between looks at whether the token of an open screen is still good
+GRACE = 5.0  # seconds that a screen has to end by itself
+WIDEST, TALLEST = 1000, 500  # columns and lines; what a browser may ask for
 
 
 class Screen(AppService):
@@ -30,7 +35,25 @@ class Screen(AppService):
         self._role = role
 
     def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
-        return {**super()._build_environment(width, height), SERVED: self._role, "TEXTUAL_FPS": "30"}
+        return {**super()._build_environment(width, height), served.VARIABLE: self._role, "TEXTUAL_FPS": "30"}
+
+    async def start(self, width: int, height: int) -> None:
+        await super().start(*_bounded(width, height))
+
+    async def set_terminal_size(self, width: int, height: int) -> None:
+        await super().set_terminal_size(*_bounded(width, height))
+
+    async def stop(self) -> None:
+        """Have it end; by force if it does not."""
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(super().stop())), GRACE)
+        except TimeoutError:
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()
+
+
+def _bounded(width: int, height: int) -> tuple[int, int]:
+    return max(1, min(int(width), WIDEST)), max(1, min(int(height), TALLEST))
 
 
 class Site(Server):
@@ -40,6 +63,7 @@ class Site(Server):
         super().__init__("xene status", host=host, port=port, title="xene status")
         self._state, self._say = state, say
         self._door = Door(state)
+        self._open = 0
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
@@ -49,21 +73,27 @@ class Site(Server):
     async def on_startup(self, _: web.Application) -> None:
         self._say(f"the screen is at {self.public_url}; Ctrl-C ends it")
 
-    @aiohttp_jinja2.template("app_index.html")
-    async def handle_index(self, request: web.Request) -> dict[str, Any]:
-        """The terminal, with addresses by which this browser came here: it may be behind a proxy or a tunnel."""
-        here = f"{scheme(request)}://{request.host}"
-        return {
-            "font_size": to_int(request.query.get("fontsize", "16"), 16),
-            "app_websocket_url": f"ws{here[4:]}/ws",
-            "config": {"static": {"url": f"{here}/static/"}},
-            "application": {"name": self.title},
-        }
+    async def handle_index(self, request: web.Request) -> web.Response:
+        """The terminal, with the address by which this browser came here: it may be behind a proxy or a tunnel."""
+        websocket = f"ws{scheme(request).removeprefix('http')}://{request.host}/ws"
+        size = to_int(request.query.get("fontsize", "16"), 16)
+        return web.Response(text=pages.terminal(websocket, size), content_type="text/html")
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """A screen, until the browser or it goes away."""
+        """A screen, until the browser or it goes away, or its token."""
+        if self._open >= SCREENS:
+            raise web.HTTPServiceUnavailable(text=f"{SCREENS} screens are open already")
         websocket = web.WebSocketResponse(heartbeat=15)
         await websocket.prepare(request)
+        async with self._screen(request, websocket) as screen:
+            try:
+                await self._process_messages(websocket, screen)
+            except (AssertionError, AttributeError, LookupError, TypeError, ValueError):
+                await websocket.close(code=1007, message=b"that is nothing that a terminal says")
+        return websocket
+
+    @asynccontextmanager
+    async def _screen(self, request: web.Request, websocket: web.WebSocketResponse) -> AsyncIterator[Screen]:
         screen = Screen(
             self._state,
             request[TOKEN].role,
@@ -72,15 +102,31 @@ class Site(Server):
             close=websocket.close,
             download_manager=self.download_manager,
         )
-        width, height = (
-            to_int(request.query.get(key, ""), less) for key, less in (("width", 80), ("height", 24))
-        )
-        await screen.start(width, height)
+        size = [to_int(request.query.get(key, ""), less) for key, less in (("width", 80), ("height", 24))]
+        self._open += 1
+        watch = asyncio.create_task(self._watch(request, websocket))
         try:
-            await self._process_messages(websocket, screen)
+            await screen.start(*size)
+            yield screen
         finally:
+            watch.cancel()
             await screen.stop()
-        return websocket
+            self._open -= 1
+
+    async def _watch(self, request: web.Request, websocket: web.WebSocketResponse) -> None:
+        """Close the screen once its token is not what it was."""
+        while await self._is_good(request):
+            await asyncio.sleep(LOOK)
+        await websocket.close(code=1008, message=b"the token is not good any more")
+
+    async def _is_good(self, request: web.Request) -> bool:
+        try:
+            found = await self._door.of(request)
+        except XeneError:
+            return (
+                True  # nobody has said that it was taken back; the screen itself says that the state is away
+            )
+        return found is not None and found.role == request[TOKEN].role
 
 
 def serve(state: str, host: str, port: int, say: Callable[[str], None]) -> None:
