@@ -90,6 +90,7 @@ def agent(**more: Any) -> dict[str, Any]:
         "drained": False,
         "capacity": 4,
         "capacityUsed": 1,
+        "pipelines": 2,
         "labels": {"os": "linux"},
         "version": "f" * 64,
         "facts": {"hostname": "host-1", "python": "3.11.2"},

@@ -74,11 +74,12 @@ def test_cordon_drain_and_uncordon(shop: Terminal) -> None:
     assert "agent a keeps 1 pipeline that no other agent can take: shop/pinned" in asked.err
     assert "xene why pipeline/shop/pinned" in asked.err
     assert shop("get", "pipeline", "shop/build", "-o", "json", code=0).json["agent"] == "b"
-    assert "Ready,Drained" in shop("get", "agents", code=0).out
+    assert "Ready,Draining" in shop("get", "agents", code=0).out
     assert "drained: it gives away" in shop("why", "agent/a", code=0).out
     assert "Agent a is drained by 'xene drain'\n" in shop("diff", ".", code=0).out
     assert shop("uncordon", "a", "-o", "json", code=0).json["drained"] is False
     assert shop("drain", "b", "--timeout", "1m", code=0).out == "agent b is drained\n"
+    assert "Ready,Drained" in shop("get", "agents", code=0).out
     assert shop("get", "pipeline", "shop/build", "-o", "json", code=0).json["agent"] == "a"
     shop("uncordon", "b", code=0)
     assert "did you mean 'a'?" in shop("cordon", "aa", code=4).err

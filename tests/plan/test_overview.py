@@ -164,5 +164,3 @@ def test_agents() -> None:
         overview.seen(READY, NOW) == "30s ago"
         and overview.seen(shapes.agent(lastSeenAt=None), NOW) == "never"
     )
-    assert overview.agent_phase(shapes.agent(cordoned=True)) == "Ready,Cordoned"
-    assert overview.agent_phase(shapes.agent(cordoned=True, drained=True)) == "Ready,Drained"

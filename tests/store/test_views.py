@@ -65,7 +65,7 @@ def test_an_agent_in_full(shop: Filled) -> None:
     (row,) = views.agents(shop.state)
     assert row == {
         "name": "local", "phase": "Ready", "reason": None, "message": None, "cordoned": False, "drained": False,
-        "capacity": 4, "capacityUsed": 1, "labels": {}, "version": "v1", "facts": {"cpus": 4},
+        "capacity": 4, "capacityUsed": 1, "pipelines": 0, "labels": {}, "version": "v1", "facts": {"cpus": 4},
         "lastSeenAt": "1970-01-01T00:03:20.000Z",
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from xene.tui.groups import Group
 from xene.tui.log import Log, colored
 from xene.tui.main import Main
 from xene.tui.run import Run
+from xene.tui.sheet import Sheet
 
 STUB = Path(__file__).parent / "stub.sh"
 
@@ -340,3 +341,61 @@ def _counted(draw: Any, drawn: list[float]) -> Any:
         draw(log)
 
     return counted
+
+
+def test_every_theme_can_be_drawn(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            for theme in seat.app.available_themes:
+                seat.app.theme = theme
+                await seat.pilot.pause()
+                assert seat.app.broken is None and "docs/publish" in seat.text
+
+    play(scene)
+
+
+def test_a_theme_may_change_while_a_question_is_on_its_way(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.press("D", "v", "D")
+            await seat.sees("none yet")
+
+    play(scene)
+
+
+def test_what_was_written_while_something_else_was_shown_is_seen_on_the_way_back(
+    home: Path, still: None
+) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.sees("no agent has disk=ssd")
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("ruff 9s exit 3")
+            with sqlite3.connect(home / "state.db") as conn:
+                conn.execute("UPDATE pipelines SET message = 'no agent at all' WHERE workflow = 'docs'")
+            conn.close()
+            await seat.until(lambda: seat.main.stale, "the word that somebody wrote")
+            await seat.press("escape")
+            await seat.sees("no agent at all")
+
+    play(scene)
+
+
+def test_a_bug_ends_the_screen_and_is_told(home: Path, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by a traceback on the terminal: whoever called it writes the report."""
+    bug = ZeroDivisionError("a bug")
+
+    def broken(self: object, y: int) -> None:
+        raise bug
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            monkeypatch.setattr(Sheet, "render_line", broken)
+            await seat.press("down")
+            await seat.until(lambda: not seat.app.is_running, "the end of the app")
+            assert seat.app.broken is bug
+            assert not seat.app._exit_renderables
+            raise bug
+
+    with pytest.raises(ZeroDivisionError):
+        play(scene)

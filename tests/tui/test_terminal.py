@@ -8,7 +8,7 @@ from typing import Iterator
 import pytest
 
 from tests.fleet import Fleet, fleet, until
-from tests.tui.tmux import Tmux, terminal
+from tests.tui.tmux import ROOT, Tmux, terminal
 
 SHOP = """\
 apiVersion: xene/v1
@@ -138,3 +138,21 @@ def test_an_agent_is_cordoned(shop: Fleet, tmp_path: Path) -> None:
         tmux.press("o")
         tmux.sees("✓ $ xene uncordon host-1")
     assert not shop.get("agent", "host-1")["cordoned"]
+
+
+def test_a_bug_leaves_a_report_and_a_terminal_that_works(shop: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BUG)
+    home = {"XENE_HOME": str(shop.home), "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    with terminal(tmp_path, ["status"], home) as tmux:
+        tmux.sees("this is a bug in xene: ZeroDivisionError", "a report is in", "left with 70")
+        assert "Traceback" not in tmux.text
+    (report,) = (shop.home / "crashes").iterdir()
+    assert "ZeroDivisionError: a bug" in report.read_text()
+
+
+BUG = """\
+from xene.tui.sheet import Sheet
+def render_line(self, y):
+    raise ZeroDivisionError("a bug")
+Sheet.render_line = render_line
+"""

@@ -13,6 +13,7 @@ from xene.commands.text import did_you_mean
 from xene.errors import Usage
 from xene.model.records import dataclass
 from xene.model.units import format_age
+from xene.plan import phase_words
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,11 @@ def _load(row: Row, _: float) -> str:
 
 
 def _agent_phase(row: Row, _: float) -> str:
-    words = [str(row["phase"]), *(["Drained"] if row["drained"] else ["Cordoned"] if row["cordoned"] else [])]
-    return ",".join(words)
+    return phase_words.agent(row)
 
 
 def _pipeline_phase(row: Row, _: float) -> str:
-    return f"{row['phase']},Suspended" if row["suspended"] else str(row["phase"])
+    return phase_words.pipeline(row)
 
 
 def _fact(key: str) -> Callable[[Row, float], Any]:

@@ -9,6 +9,7 @@ from xene.commands.tables import BOLD, Row, fields, paint
 from xene.commands.text import one_line
 from xene.model.fields import as_list
 from xene.model.trigger import UTC
+from xene.plan import phase_words
 
 
 def workflow(row: Row, pipelines: Sequence[Row], color: bool, description: str = "") -> str:
@@ -172,7 +173,7 @@ def agent(row: Row, now: float, color: bool) -> str:
     return fields(
         [
             ("Name", row["name"]),
-            ("Phase", row["phase"]),
+            ("Phase", phase_words.agent(row)),
             ("Reason", row["reason"]),
             ("Message", row["message"]),
             ("Cordoned", "yes" if row["cordoned"] else "no"),

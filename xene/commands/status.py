@@ -15,6 +15,7 @@ from xene.commands.listening import Insecure
 from xene.commands.tables import Row
 from xene.errors import Usage
 from xene.plan import overview as plan
+from xene.plan import phase_words
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, columns
 from xene.store import db
 from xene.store import overview as stored
@@ -161,7 +162,7 @@ def pipelines(found: Row, now: float, *, wide: bool) -> list[Line]:
         (
             text(f"{row['workflow']}/{row['name']}"),
             text(row["agent"] or "-"),
-            (Span(plan.phase(row), row["phase"]),),
+            (Span(phase_words.pipeline(row), row["phase"]),),
             plan.strip(row["runs"], count) or text("-"),
             plan.newest(row["runs"], now),
             text(plan.countdown(row["nextFire"], now)),
@@ -178,7 +179,7 @@ def agents(found: Row, now: float, *, wide: bool) -> list[Line]:
     rows = [
         (
             text(row["name"]),
-            (Span(plan.agent_phase(row), row["phase"]),),
+            (Span(phase_words.agent(row), row["phase"]),),
             text(plan.load(row)),
             text(plan.seen(row, now)),
             text((row["version"] or "-")[:12]),

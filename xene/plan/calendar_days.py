@@ -22,6 +22,7 @@ _MARKS = (
     ("fired", "✓", phases.SUCCESS),
     ("skipped", "·", DIM),
 )
+_BAD = 3  # of those, which must be seen whatever else does not fit
 LEGEND = "✓ fired  · skipped  ! missed or expired  ? unknown  ○ due"
 
 
@@ -47,25 +48,29 @@ def title(start: float, today: bool) -> str:
 
 def cell(day: Mapping[str, Any]) -> Line:
     """What happened on a day, worst first, and what is still due: `!2 ✓21`, `✓24`, `○3`."""
-    spans = []
     outcomes = day["outcomes"]
-    for outcome, mark, style in _MARKS:
-        if outcomes.get(outcome):
-            spans.append(Span(f"{mark}{_count(outcomes[outcome])}", style))
-    if day["due"]:
-        spans.append(Span(f"○{_count(day['due'])}", phases.QUEUED))
-    return _together(spans) or (Span("-", DIM),)
+    bad, good = (
+        [
+            Span(f"{mark}{_count(outcomes[outcome])}", style)
+            for outcome, mark, style in marks
+            if outcomes.get(outcome)
+        ]
+        for marks in (_MARKS[:_BAD], _MARKS[_BAD:])
+    )
+    due = [Span(f"○{_count(day['due'])}", phases.QUEUED)] if day["due"] else []
+    kept = _fitting([*bad, *due, *good])
+    return tuple(span for span in (*bad, *good, *due) if span in kept) or (Span("-", DIM),)
 
 
-def _together(spans: Sequence[Span]) -> Line:
-    """As many as fit, the first ones before all: they are the worst."""
-    line: list[Span] = []
+def _fitting(spans: Sequence[Span]) -> list[Span]:
+    """As many as fit, the first ones before all."""
+    kept: list[Span] = []
     left = CELL
     for span in spans:
         if len(span.text) <= left:
-            line.append(span)
+            kept.append(span)
             left -= len(span.text)
-    return tuple(line)
+    return kept
 
 
 def _count(count: int) -> str:

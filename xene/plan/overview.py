@@ -43,11 +43,6 @@ def ago(instant: str | None, now: float) -> str:
 # -- pipelines
 
 
-def phase(pipeline: Json) -> str:
-    """`Scheduled`, `NotScheduled`, also `Scheduled,Suspended`."""
-    return f"{pipeline['phase']},Suspended" if pipeline["suspended"] else str(pipeline["phase"])
-
-
 def strip(runs: Sequence[Json], count: int) -> Line:
     """The last `count` runs as marks, oldest first, each in the style of its phase."""
     return tuple(Span(MARKS.get(run["phase"], " "), run["phase"]) for run in runs[-count:])
@@ -158,12 +153,6 @@ def _reasoned(head: str, thing: Json) -> str:
 # -- agents
 
 
-def agent_phase(agent: Json) -> str:
-    """`Ready`, also `Ready,Cordoned` or `Ready,Drained`."""
-    more = ["Drained"] if agent["drained"] else ["Cordoned"] if agent["cordoned"] else []
-    return ",".join([str(agent["phase"]), *more])
-
-
 def load(agent: Json) -> str:
     """How much of its capacity is in use: `1/4`."""
     total = agent["capacity"]
@@ -215,11 +204,10 @@ def repository(standing: Json | None, now: float) -> Line:
     if standing is None:
         return ()
     head = Span("repo:     ")
+    wrong = (standing["error"] or "").replace(f"{standing['directory']}/", "")
     revision = f" at {standing['revision'][:REVISION]}" if standing["revision"] else ""
     if standing["error"]:
-        return head, Span(
-            f"{standing['directory']}{revision} is NOT applied: {standing['error']}", phases.ERROR
-        )
+        return head, Span(f"{standing['directory']}{revision} is NOT applied: {wrong}", phases.ERROR)
     applied = at(standing["appliedAt"])
     when = "" if applied is None else f", applied {format_age(now - applied)} ago"
     return head, Span(f"{standing['directory']}{revision}"), Span(when, DIM)

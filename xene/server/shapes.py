@@ -118,6 +118,7 @@ _AGENT = things(
     cordoned=FLAG,
     capacity=WHOLE_0,
     capacityUsed=WHOLE,
+    pipelines=WHOLE,
     labels=named(TEXT),
     version=TEXT_0,
     facts={"type": "object"},

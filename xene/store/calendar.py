@@ -10,6 +10,7 @@ import sqlite3
 from itertools import pairwise
 from typing import Any, Mapping, Sequence
 
+from xene.store import overrides
 from xene.store.rows import Json, instant
 from xene.store.schedules import Schedules
 
@@ -30,11 +31,12 @@ def key(trigger: Trigger) -> tuple[str, str, str]:
 
 
 def triggers(conn: sqlite3.Connection) -> list[Json]:
-    """`{workflow, pipeline, name, schedule, timeZone, cron}` of all cron triggers, by name."""
-    return [_trigger(row) for row in conn.execute(_TRIGGERS)]
+    """`{workflow, pipeline, name, schedule, timeZone, suspended, cron}` of all cron triggers, by name."""
+    suspension = overrides.suspension(conn)
+    return [_trigger(row, suspension.of_pipeline(row[0], row[1])) for row in conn.execute(_TRIGGERS)]
 
 
-def _trigger(row: Sequence[Any]) -> Json:
+def _trigger(row: Sequence[Any], suspended: bool) -> Json:
     cron = json.loads(row[3])
     schedule = cron["schedule"]
     return {
@@ -43,6 +45,7 @@ def _trigger(row: Sequence[Any]) -> Json:
         "name": row[2],
         "schedule": schedule if isinstance(schedule, str) else ", ".join(schedule),
         "timeZone": cron.get("timeZone", "UTC"),
+        "suspended": suspended,
         "cron": row[3],
     }
 
@@ -50,13 +53,18 @@ def _trigger(row: Sequence[Any]) -> Json:
 def days(conn: sqlite3.Connection, trigger: Trigger, starts: Sequence[float], now: float) -> list[Json]:
     """`{outcomes: {OUTCOME: count}, due, next}` for each of the days that begin at `starts`, but the last of them.
 
-    `due` counts the instants that are ahead, `MANY` at the most; `next` is the first of them.
+    `due` counts the instants that are ahead, `MANY` at the most; `next` is the first of them. Nothing is due of a
+    trigger that is suspended: its slots will be skipped.
     """
     schedules = Schedules(conn)
     found = []
     for begin, end in pairwise(starts):
         outcomes = dict(conn.execute(_DAY, (*key(trigger), begin, end))) if begin <= now else {}
-        ahead = _ahead(schedules, trigger["cron"], max(begin - 1, now), end) if end > now else []
+        ahead = (
+            _ahead(schedules, trigger["cron"], max(begin - 1, now), end)
+            if end > now and not trigger["suspended"]
+            else []
+        )
         found.append({"outcomes": outcomes, "due": len(ahead), "next": instant(ahead[0]) if ahead else None})
     return found
 

@@ -236,13 +236,36 @@ def _open_read_only(path: str) -> State:
     """A state of somebody else: no pragma or migration may write to it."""
     with translated(path):
         conn = sqlite3.connect(f"file:{files.quoted(path)}?mode=ro", uri=True, isolation_level=None)
-        _refuse_foreign(conn, path)
-        if (found := _version(conn)) != migrations.VERSION:
-            raise Storage(
-                f"{path} has schema {found}; this Xene reads {migrations.VERSION} and may not write to it",
-                hint="let its owner run any `xene` command once, to bring it up to date",
-            )
+        try:
+            _examine(conn, path)
+        except BaseException:
+            conn.close()
+            raise
         return State(path, conn, exists=True)
+
+
+def _examine(conn: sqlite3.Connection, path: str) -> None:
+    """Raise Storage for what cannot be read as it is."""
+    _try(conn, path)
+    _refuse_foreign(conn, path)
+    if (found := _version(conn)) != migrations.VERSION:
+        raise Storage(
+            f"{path} has schema {found}; this Xene reads {migrations.VERSION} and may not write to it",
+            hint="let its owner run any `xene` command once, to bring it up to date",
+        )
+
+
+def _try(conn: sqlite3.Connection, path: str) -> None:
+    """Raise Storage where SQLite wants a file beside the state that can be neither found nor made."""
+    try:
+        conn.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN:
+            raise
+        raise Storage(
+            f"{path} cannot be read where it is: nothing may be written beside it",
+            hint="copy it, and its -wal if there is one, to a directory of yours; or 'VACUUM INTO' a copy",
+        ) from None
 
 
 def _has_content(path: str) -> bool:

@@ -211,7 +211,8 @@ _AGENTS = (
     " (SELECT coalesce(sum(r.size), 0) FROM runs r WHERE r.agent = a.name AND r.ended = 0"
     " AND coalesce(r.reason, '') <> 'WaitingForApproval'"
     " AND coalesce(r.last_known_phase, r.phase) <> 'Queued'), EXISTS (SELECT 1 FROM overrides o"
-    " WHERE o.kind = 'Agent' AND o.name = a.name AND o.field = 'drained' AND o.value) FROM agents a"
+    " WHERE o.kind = 'Agent' AND o.name = a.name AND o.field = 'drained' AND o.value),"
+    " (SELECT count(*) FROM pipelines p WHERE p.agent = a.name) FROM agents a"
 )
 
 
@@ -245,6 +246,7 @@ def _agent(row: Sequence[Any]) -> Json:
         "drained": bool(row[11]),
         "capacity": row[5] if row[5] is not None else cpus_of(facts),
         "capacityUsed": row[10],
+        "pipelines": row[12],
         "labels": json.loads(row[6]),
         "version": row[7],
         "facts": facts,

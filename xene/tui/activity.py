@@ -44,7 +44,8 @@ class Runs(Pane):
         if row is None:
             return ((),)
         words = ": ".join(word for word in (row["reason"], row["message"]) if word)
-        return ((Span(f"{row['id']} ", BOLD), Span(row["phase"], row["phase"]), Span(f" {clean(words)}")),)
+        name = f"{row['workflow']}/{row['pipeline']} "
+        return ((Span(name, BOLD), Span(row["phase"], row["phase"]), Span(f" {clean(words)}")),)
 
     def opened(self) -> None:
         if self.sheet.current is not None:
@@ -57,6 +58,7 @@ def run_columns(width: int) -> Sequence[Column]:
     return (
         Column("", 1, lambda row, _: (Span(MARKS.get(row["phase"], " "), row["phase"]),)),
         Column("RUN", 24, lambda row, _: plain(row["id"])),
+        Column("AGE", 7, lambda row, now: plain(overview.ago(row["createdAt"], now)), least=100),
         Column("PIPELINE", 36 if wide else 18, lambda row, _: plain(f"{row['workflow']}/{row['pipeline']}")),
         Column("AGENT", 16, lambda row, _: plain(row["agent"]), least=120),
         Column("TRIGGER", 14, lambda row, _: plain(row["trigger"]), least=120),

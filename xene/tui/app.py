@@ -100,8 +100,11 @@ class Status(App[None]):
 
     @on(Moved)
     def _moved(self) -> None:
+        """What lies below is looked at when it is shown again."""
+        for frame in self._frames():
+            frame.stale = True
         for frame in self._frames()[-1:]:
-            frame.look()
+            frame.look_again()
 
     @on(Trouble)
     def _in_trouble(self, event: Trouble) -> None:
@@ -111,6 +114,15 @@ class Status(App[None]):
         for frame in self._frames():
             if isinstance(frame, Main):
                 frame.refresh_head()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A bug in the screen itself ends it, and the command line's error boundary tells it."""
+        self.broken = self.broken or error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """No traceback on the terminal: drawing one with all locals can fail in turn, and the screen would hang."""
+        self._close_messages_no_wait()
 
     @on(Broken)
     def _broke(self, event: Broken) -> None:
@@ -138,8 +150,7 @@ class Status(App[None]):
         line = outcome(shown, ran)
         self._done = [*self._done, (time.time(), line)][-DONE:]
         self._say(line)
-        for frame in self._frames()[-1:]:
-            frame.look()
+        self._moved()
 
     def _say(self, line: Line) -> None:
         for frame in self._frames():
@@ -180,9 +191,10 @@ class Status(App[None]):
 
     def _restyle(self, _: object) -> None:
         for screen in self.screen_stack:
-            restyle = getattr(screen, "restyle", None)
-            if restyle is not None:
-                restyle()
+            for widget in screen.query("*"):
+                restyle = getattr(widget, "restyle", None)
+                if restyle is not None:
+                    restyle()
         if self.theme != self.prefs.theme:
             self._keep_quietly(Prefs(self.theme, self.prefs.views))
 

@@ -7,7 +7,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Sequence
 from xene.errors import Usage
 from xene.model import phases
 from xene.model.workflow import Requirement
-from xene.plan import overview, selectors
+from xene.plan import overview, phase_words, selectors
 
 Json = Mapping[str, Any]
 
@@ -63,7 +63,13 @@ def pipelines(
 
 def _pipeline(row: Json, agents: Mapping[str, Json]) -> str:
     fields = text_of(row, ("workflow", "agent", "execution", "reason"))
-    return f"{row['workflow']}/{row['name']} {overview.phase(row)} {fields} {overview.waits(row, agents)}".lower()
+    words = (
+        row["workflow"] + "/" + row["name"],
+        phase_words.pipeline(row),
+        fields,
+        overview.waits(row, agents),
+    )
+    return " ".join(words).lower()
 
 
 def _trouble(row: Json) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from xene.model import phases
-from xene.plan import overview
+from xene.plan import overview, phase_words
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span
 from xene.tui import filters
 from xene.tui.acts import Subject
@@ -18,7 +18,7 @@ def agent_columns(width: int) -> Sequence[Column]:
     wide = width >= 120
     return (
         Column("AGENT", 30 if wide else 18, lambda row, _: plain(row["name"])),
-        Column("PHASE", 22, lambda row, _: (Span(overview.agent_phase(row), row["phase"]),)),
+        Column("PHASE", 22, lambda row, _: (Span(phase_words.agent(row), row["phase"]),)),
         Column("USED", 14 if wide else 9, lambda row, _: _used(row, 8 if wide else 3)),
         Column("SEEN", 10, lambda row, now: plain(overview.seen(row, now))),
         Column("VERSION", 12, lambda row, _: plain((row["version"] or "")[:12]), least=100),

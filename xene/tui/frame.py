@@ -44,6 +44,7 @@ class Frame(Screen[None]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.found: Json | None = None  # what the state said last
+        self.stale = False  # somebody wrote since
         self._offered: list[Act] = []
         self._keys: object = None
         self.said_band = Band(id="said")
@@ -57,6 +58,18 @@ class Frame(Screen[None]):
     def ask(self, key: str, question: Callable[[Any], Any], take: Callable[[Any], None]) -> None:
         """Have the state asked; `take` gets the answer, if this screen is still there."""
         self.status.reader.ask(f"{self.id or type(self).__name__}:{key}", question, take)
+
+    def look_again(self) -> None:
+        """Ask anew for what is shown, if somebody wrote since that was asked."""
+        if self.stale:
+            self.stale = False
+            self.look()
+
+    def on_screen_resume(self) -> None:
+        """What lay over it has gone: nothing old is shown as if it were new."""
+        self.look_again()
+        if self.found is not None:
+            self.tick()
 
     # -- for screens to say
 

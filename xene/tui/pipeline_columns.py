@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
-from xene.plan import overview
+from xene.plan import overview, phase_words
 from xene.plan.drawing.spans import Line, Span
 from xene.tui import groups
 from xene.tui.groups import Group, Json
@@ -27,11 +27,13 @@ def pipeline_columns(pane: Overview, width: int) -> Sequence[Column]:
     """Narrow terminals get fewer and smaller columns; what waits is always there."""
     wordy, marks = width >= WORDY, 20 if width >= TWENTY else 10
     name = max((_width(pane, row) for row in pane.rows), default=8)
+    most = 60 if width >= BARS else 44 if wordy else 24
     agent = max((len(_agent(row)) for row in pane.rows), default=5)
+    phase = max((sum(len(span.text) for span in _phase_of(row)) for row in pane.rows), default=9)
     return (
-        Column("PIPELINE", max(8, min(name, 44 if wordy else 24)), _either(groups.name, pane.title)),
+        Column("PIPELINE", max(8, min(name, most)), _either(groups.name, pane.title)),
         Column("AGENT", max(5, min(agent, 20 if wordy else 8)), lambda row, _: plain(_agent(row))),
-        Column("PHASE", 22, _either(groups.phase, _phase), least=WORDY),
+        Column("PHASE", max(9, phase), lambda row, _: _phase_of(row), least=WORDY),
         Column("RUNS", marks, _either(
             lambda row: groups.newest(row, marks), lambda row: overview.strip(pane.runs_of(row), marks)
         )),
@@ -66,8 +68,10 @@ def _due(row: groups.Row) -> str | None:
     return groups.due(row) if isinstance(row, Group) else row["nextFire"]
 
 
-def _phase(row: Json) -> Line:
-    return (Span(overview.phase(row), row["phase"]),)
+def _phase_of(row: groups.Row) -> Line:
+    if isinstance(row, Group):
+        return groups.phase(row)
+    return (Span(phase_words.pipeline(row), row["phase"]),)
 
 
 def _last(runs: Sequence[Json], now: float, wordy: bool) -> Line:

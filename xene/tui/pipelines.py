@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence
 
 from textual.app import ComposeResult
 
-from xene.plan import overview
+from xene.plan import overview, phase_words
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean
 from xene.tui import filters, groups, questions
 from xene.tui.acts import Subject
@@ -121,10 +121,11 @@ class Overview(Pane):
 
     def _of_pipeline(self, row: Json) -> Sequence[Line]:
         last = f"  {row['lastRun']['id']}" if row["lastRun"] else "  no run yet"
+        idle = "its triggers start nothing" if row["suspended"] else "nothing waits"
         first = (
             Span(f"{row['workflow']}/{row['name']} ", BOLD),
-            Span(overview.phase(row), row["phase"]),
-            Span(f" {clean(self.waits(row, True)) or 'nothing waits'}"),
+            Span(phase_words.pipeline(row), row["phase"]),
+            Span(f" {clean(self.waits(row, True)) or idle}"),
             Span(last, DIM),
         )
         return first, overview.history(self.runs_of(row), time.time())

@@ -55,7 +55,9 @@ class Reader:
         while not self._stopping:
             try:
                 with db.open_for_reading(self._path) as state:
-                    self._tell("")
+                    self._tell(
+                        "" if state.exists else f"there is no state at {self._path} yet: xene apply makes it"
+                    )
                     self._serve(state)
             except XeneError as error:
                 self._tell(_words(error))

@@ -44,12 +44,13 @@ class Screen(AppService):
         await super().set_terminal_size(*_bounded(width, height))
 
     async def stop(self) -> None:
-        """Have it end; by force if it does not."""
-        try:
-            await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(super().stop())), GRACE)
-        except TimeoutError:
-            if self._process is not None and self._process.returncode is None:
+        """Have it end, by force if it does not; it has ended when this returns."""
+        asked = asyncio.ensure_future(super().stop())
+        await asyncio.wait([asked], timeout=GRACE)
+        if self._process is not None:
+            if not asked.done() and self._process.returncode is None:
                 self._process.kill()
+            await self._process.wait()
 
 
 def _bounded(width: int, height: int) -> tuple[int, int]:

@@ -79,7 +79,12 @@ class Slots(Pane):
             return ((), legend)
         found = self._days.get(calendar.key(row), ())
         due = next((day["next"] for day in found if day["next"]), None)
-        words = f"{row['schedule']} {row['timeZone']}, next {due or 'not in these days'}"
+        ahead = (
+            "suspended: what comes due is skipped"
+            if row["suspended"]
+            else f"next {due or 'not in these days'}"
+        )
+        words = f"{row['schedule']} {row['timeZone']}, {ahead}"
         name = "/".join(calendar.key(row))
         return (Span(f"{name} ", BOLD), Span(words), Span("  enter: each slot", DIM)), legend
 

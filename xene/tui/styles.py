@@ -6,6 +6,7 @@ from typing import Mapping, Sequence
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.strip import Strip
 
 from xene.model import phases
@@ -39,7 +40,8 @@ Palette = Mapping[str, Style]
 
 def palette(variables: Mapping[str, str]) -> Palette:
     """Every word as a style, from the variables of a theme."""
-    return {**_LASTING, **{word: Style(color=variables[name]) for word, name in _COLORS.items()}}
+    colors = {word: Color.parse(variables[name]).rich_color for word, name in _COLORS.items()}
+    return {**_LASTING, **{word: Style(color=color) for word, color in colors.items()}}
 
 
 def strip(line: Sequence[Span], width: int, base: Style, words: Palette) -> Strip:

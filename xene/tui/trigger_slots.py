@@ -57,8 +57,8 @@ class TriggerSlots(Frame):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        words = f"  {self._trigger['schedule']} {self._trigger['timeZone']}"
-        line: Line = (Span("/".join(calendar.key(self._trigger)), BOLD), Span(clean(words)))
+        words = f"{self._trigger['schedule']} {self._trigger['timeZone']}"
+        line: Line = (Span(f"{'/'.join(calendar.key(self._trigger))} ", BOLD), Span(clean(words)))
         self._head.show([line])
         self._sheet.focus()
         self.look()
