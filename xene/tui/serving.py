@@ -64,7 +64,7 @@ class Site(Server):
         super().__init__("xene status", host=host, port=port, title="xene status")
         self._state, self._say = state, say
         self._door = Door(state)
-        self._open = 0
+        self._open: set[web.WebSocketResponse] = set()
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
@@ -72,6 +72,15 @@ class Site(Server):
         return app
 
     async def on_startup(self, _: web.Application) -> None:
+        """Nothing is said yet: nobody listens so far."""
+
+    async def on_shutdown(self, _: web.Application) -> None:
+        """Have all screens closed, instead of waiting for the browsers to do it."""
+        for websocket in list(self._open):
+            await websocket.close(code=1001, message=b"the server ends")
+
+    def said_to_run(self, *_: object) -> None:
+        """It listens."""
         self._say(f"the screen is at {self.public_url}; Ctrl-C ends it")
 
     async def handle_index(self, request: web.Request) -> web.Response:
@@ -82,7 +91,7 @@ class Site(Server):
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """A screen, until the browser or it goes away, or its token."""
-        if self._open >= SCREENS:
+        if len(self._open) >= SCREENS:
             raise web.HTTPServiceUnavailable(text=f"{SCREENS} screens are open already")
         websocket = web.WebSocketResponse(heartbeat=15)
         await websocket.prepare(request)
@@ -104,7 +113,7 @@ class Site(Server):
             download_manager=self.download_manager,
         )
         size = [to_int(request.query.get(key, ""), less) for key, less in (("width", 80), ("height", 24))]
-        self._open += 1
+        self._open.add(websocket)
         watch = asyncio.create_task(self._watch(request, websocket))
         try:
             await screen.start(*size)
@@ -112,7 +121,7 @@ class Site(Server):
         finally:
             watch.cancel()
             await screen.stop()
-            self._open -= 1
+            self._open.discard(websocket)
 
     async def _watch(self, request: web.Request, websocket: web.WebSocketResponse) -> None:
         """Close the screen once its token is not what it was."""
@@ -134,7 +143,9 @@ def serve(state: str, host: str, port: int, say: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises Conflict where nobody may listen there."""
     site = Site(state, host, port, say)
     try:
-        web.run_app(site._make_app(), host=host or None, port=port, print=None, handle_signals=True)
+        web.run_app(
+            site._make_app(), host=host or None, port=port, print=site.said_to_run, handle_signals=True
+        )
     except OSError as error:
         raise Conflict(
             f"{host}:{port} cannot be listened on: {error.strerror or error}", hint="another port"
