@@ -31,6 +31,7 @@ test: $(VENV)/.dev
 	@sh scripts/install-podman.sh
 	@sh scripts/install-cron.sh
 	@sh scripts/install-tmux.sh
+	@sh scripts/install-chromium.sh
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.dev
@@ -38,6 +39,7 @@ soak: $(VENV)/.dev
 	@sh scripts/install-podman.sh
 	@sh scripts/install-cron.sh
 	@sh scripts/install-tmux.sh
+	@sh scripts/install-chromium.sh
 	timeout 3600 $(BIN)/python -m pytest -q -m soak
 
 lint: $(VENV)/.dev

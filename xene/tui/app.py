@@ -14,11 +14,12 @@ from typing import Any, ClassVar, Iterable, Mapping, Sequence
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import AppBlur
 from textual.screen import Screen
 
 from xene.errors import Storage
 from xene.plan.drawing.spans import DIM, Line, Span
-from xene.tui import prefs
+from xene.tui import prefs, served
 from xene.tui.commandline import CommandLine
 from xene.tui.frame import Frame, outcome
 from xene.tui.main import Main
@@ -86,6 +87,11 @@ class Status(App[None]):
     async def on_unmount(self) -> None:
         self.reader.stop()
         await self.line.left()
+
+    def on_app_blur(self, event: AppBlur) -> None:
+        """A page in a browser is said to have no focus at its beginning, when it has."""
+        if served.role():
+            event.prevent_default()
 
     def _frames(self) -> list[Frame]:
         return [screen for screen in self.screen_stack if isinstance(screen, Frame)]

@@ -48,6 +48,10 @@ body.-closed .ended {{ display: grid; background: #121212cc }}
 </style><script src="/static/js/textual.js"></script></head><body>
 <div id="terminal" class="textual-terminal" data-session-websocket-url="{escape(websocket)}"
   data-font-size="{font_size}"></div>
+<script>
+new MutationObserver(() => document.querySelector('.xterm-helper-textarea')?.focus())
+  .observe(document.body, {{attributes: true}})
+</script>
 <div class="over beginning">the screen is on its way</div>
 <div class="over ended"><form action="/"><p>The screen has ended.</p>
 <button>Open it again</button></form></div>

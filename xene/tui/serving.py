@@ -35,7 +35,14 @@ class Screen(AppService):
         self._role = role
 
     def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
-        return {**super()._build_environment(width, height), served.VARIABLE: self._role, "TEXTUAL_FPS": "30"}
+        """What is said of this terminal's colours says nothing of the browser's."""
+        found = {
+            **super()._build_environment(width, height),
+            served.VARIABLE: self._role,
+            "TEXTUAL_FPS": "30",
+        }
+        found.pop("NO_COLOR", None)
+        return found
 
     async def start(self, width: int, height: int) -> None:
         await super().start(*_bounded(width, height))
