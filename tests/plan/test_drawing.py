@@ -22,7 +22,7 @@ from xene.plan.drawing import graph as graphs
 from xene.plan.drawing.graph import Edge
 from xene.plan.drawing.layout import Layout, lay_out
 from xene.plan.drawing.nets import Slot
-from xene.plan.drawing.spans import TO_ASCII, Line, columns, cut, text_of
+from xene.plan.drawing.spans import TO_ASCII, Line, Span, columns, cut, text_of, wrapped
 
 CASES = sorted((Path(__file__).parent / "drawings").glob("*.json"))
 
@@ -239,3 +239,17 @@ def test_ascii_keeps_the_shape() -> None:
     assert plain.isascii() and [len(line) for line in plain.splitlines()] == [
         len(line) for line in text.splitlines()
     ]
+
+
+def test_a_long_line_is_broken_at_blanks() -> None:
+    line = (Span("  task ", "dim"), Span("one waits for two"))
+    assert [text_of(part) for part in wrapped(line, 12)] == ["  task one", "    waits", "    for two"]
+    assert wrapped(line, 12)[0] == (Span("  task ", "dim"), Span("one"))
+    assert wrapped(line, 80) == [line]
+
+
+@given(st.text(alphabet="ab 漢\u0301", max_size=60), st.integers(4, 30))
+def test_nothing_is_lost_where_a_line_is_broken(text: str, width: int) -> None:
+    lines = [text_of(part) for part in wrapped((Span(text),), width)]
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(columns(line) <= width for line in lines)

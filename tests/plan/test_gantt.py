@@ -158,3 +158,13 @@ def test_the_page_shows_what_is_drawn() -> None:
     done = shapes.run(startedAt=rfc3339(START), finishedAt=rfc3339(START + 20), tasks=tasks)
     page = (Path(__file__).parents[2] / "docs/pictures.md").read_text()
     assert shown(drawing.timeline(done, needs, START + 99, 70)) in page
+
+
+def test_a_run_that_was_tried_again_begins_with_its_first_attempt() -> None:
+    """Its own start is that of the last try; the time between is drawn as what it was."""
+    tries = (attempt(1, "Error", 0, 10), attempt(2, "Success", 90, 100))
+    again = shapes.run(
+        startedAt=rfc3339(START + 90), finishedAt=rfc3339(START + 100), tasks={"t": task(*tries)}
+    )
+    lines = shown(drawing.timeline(again, {"t": []}, START + 100, 60)).splitlines()
+    assert lines[1] == "✓ t ████✗" + "░" * 36 + "█████ 20s ×2"

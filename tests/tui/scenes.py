@@ -13,7 +13,7 @@ from unittest import mock
 from tests.tui import shop
 from tests.tui.conftest import Seat, seated
 from tests.tui.pictures import svg_of
-from xene.tui.asking import Answer
+from xene.tui.answers import Answer
 from xene.tui.log import Log
 from xene.tui.trigger_slots import TriggerSlots
 

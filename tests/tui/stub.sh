@@ -5,6 +5,6 @@ case "$1" in
   logs) [ -n "$STUB_LOG" ] && sh -c "$STUB_LOG"; exit 0 ;;
 esac
 case " $STUB_REFUSED " in
-  *" $1 "*) echo "error: it has ended already" >&2; echo "hint: look again" >&2; exit 7 ;;
+  *" $1 "*) echo "error: it has ended already" >&2; echo "hint: look again" >&2; exit "${STUB_CODE:-7}" ;;
 esac
 echo "done: $1"

@@ -115,7 +115,7 @@ def test_what_destroys_asks_first_and_a_refusal_is_told(
             await seat.press("c", "y")
             await seat.sees(f"✓ $ xene cancel {shop.ASKING}  done: cancel")
             await seat.press("k", "y")
-            await seat.sees("✗ exit 7", "it has ended already hint: look again")
+            await seat.sees("✗ exit 7", "it has ended already", "hint: look again")
             await seat.press("l")
             await seat.sees("What was done", "✗ exit 7", "✓ $ xene cancel")
 
@@ -154,15 +154,21 @@ def test_acts_on_a_run_and_its_tasks(home: Path, still: None) -> None:
             seat.app.open_run(shop.FAILED)
             await seat.sees("ruff 9s exit 3")
             await seat.press("t")
+            await seat.sees(f"Try again what failed in run {shop.FAILED} of shop/build")
+            await seat.press("y")
             await seat.sees("done: retry")
             await seat.press("down", "down", "down", "T")
-            await seat.sees(f"$ xene retry {shop.FAILED} --from lint")
-            await seat.press("R")
+            await seat.sees(f"$ xene retry {shop.FAILED} --from lint", "from task lint on")
+            await seat.press("y")
+            await seat.sees(f"✓ $ xene retry {shop.FAILED} --from lint")
+            await seat.press("R", "y")
             await seat.sees("done: rerun")
             await seat.press("escape")
             seat.app.open_run(shop.ASKING)
             await seat.sees("ship WaitingForApproval")
+            await seat.sees("ship waits for approval: Ship it?")
             await seat.press("a")
+            await seat.sees("Task ship of shop/build asks: Ship it?")
             await seat.type("tested by hand")
             await seat.sees("-m 'tested by hand'")
             await seat.press("enter")
@@ -295,11 +301,16 @@ def test_a_log_is_followed_searched_and_read_further_back(
             log = seat.app.screen.query_one(Log)
             await seat.press("slash")
             await seat.type("line 150")
-            await seat.sees("'line 150': 11")
+            await seat.sees("'line 150': 11 of 11")
             assert log.scroll_offset.y == 1508 and not log.following
             await seat.press("enter", "N")
             await seat.until(lambda: log.scroll_offset.y == 1507, "the match before")
-            await seat.press("end", "m")
+            await seat.sees("'line 150': 10 of 11")
+            await seat.press("n", "n")  # behind the last one is the first
+            await seat.sees("'line 150': 1 of 11")
+            await seat.press("escape")
+            await seat.sees_no("'line 150'")
+            await seat.press("tab", "end", "m")
             await seat.until(lambda: "--tail 10000" in (home / "called").read_text(), "more is read")
             await seat.sees("line 3000")
 
@@ -399,3 +410,74 @@ def test_a_bug_ends_the_screen_and_is_told(home: Path, still: None, monkeypatch:
 
     with pytest.raises(ZeroDivisionError):
         play(scene)
+
+
+def test_an_approval_is_given_where_it_is_seen(home: Path, still: None) -> None:
+    """On a pipeline, and in the list of runs: what is asked is read first."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("a")
+            await seat.sees("Task ship of shop/build asks: Ship it?")
+            await seat.press("enter")
+            await seat.sees("done: approve")
+            await seat.press("2")
+            await seat.go_to(shop.ASKING)
+            await seat.press("x")
+            await seat.sees("Ship it?", "If it is rejected, the run ends in Error.")
+            await seat.press("enter")
+            await seat.sees("done: reject")
+
+    play(scene)
+    assert called(home) == [f"approve {shop.ASKING} ship", f"reject {shop.ASKING} ship"]
+
+
+def test_what_is_wrong_in_a_form_is_told_and_nothing_is_run(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("count *", "*: must be given")
+            await seat.type("NO")
+            await seat.sees("does not match")
+            await seat.press("tab", "tab", "tab")
+            await seat.type("1,5")
+            await seat.sees("-p count=1,5", "is not an integer")
+            await seat.press("enter")
+            await seat.until(lambda: seat.app.screen.focused.id == "param-0", "the first that is wrong")
+
+    play(scene)
+    assert called(home) == []
+
+
+def test_a_form_that_was_refused_comes_back_as_it_was(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_REFUSED", "run")
+    monkeypatch.setenv("STUB_CODE", "2")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("count *")
+            await seat.press("tab", "tab", "tab")
+            await seat.type("12")
+            await seat.press("enter")
+            await seat.sees("it has ended already", "-p count=12", "Back")
+
+    play(scene)
+    assert called(home) == ["run shop/build -p count=12"]
+
+
+def test_arrows_go_from_button_to_button(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("k")
+            await seat.sees(f"Kill run {shop.ASKING} of shop/build?", "y: yes  n, esc: back")
+            await seat.press("left", "enter")
+            await seat.sees("done: kill")
+
+    play(scene)

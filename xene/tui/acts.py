@@ -23,17 +23,20 @@ class Subject(NamedTuple):
 
 
 class Act(NamedTuple):
-    """`question`: asked first, "" where nothing is lost. `form`: the run wants its params first.
+    """`question`: asked first, "" where it is done at once; `destroys`: something is lost by it.
 
-    `reason`: the command takes a text by -m, which is asked for too.
+    `form`: the run wants its params first. `reason`: the command takes a text by -m, which is asked for too.
+    `look`: the run of that id has to be read before it is known what is asked; the act of the same label is meant.
     """
 
     key: str
     label: str
     words: tuple[str, ...]
     question: str = ""
+    destroys: bool = False
     form: bool = False
     reason: bool = False
+    look: str = ""
 
 
 PASS = Act("p", "Pass", ("reconcile",))
@@ -61,46 +64,73 @@ def _pipeline(subject: Subject) -> Iterator[Act]:
     row, name = subject.row, subject.name
     yield Act("r", "Run", ("run", name), form=True)
     yield _suspension(name, row["suspended"])
+    for kind in row["open"]:
+        if kind["reason"] == phases.WAITING_FOR_APPROVAL:
+            yield from _to_be_read(kind["oldest"])
+            break
     last = row["lastRun"]
     if last is not None:
-        yield from _of_run(last["id"], last["phase"], None)
+        yield from _ended(last["id"], name) if last["phase"] in phases.ENDED else _under_way(last["id"], name)
+        if last["phase"] == phases.ERROR:
+            yield _retry(last["id"], name)
 
 
 def _run(subject: Subject) -> Iterator[Act]:
-    yield from _of_run(subject.name, subject.row["phase"], subject)
-
-
-def _of_run(run: str, phase: str, subject: Subject | None) -> Iterator[Act]:
-    if phase in phases.ENDED:
-        if phase == phases.ERROR:
-            yield Act("t", "Retry", ("retry", run))
-        if subject is not None and subject.task is not None:
-            yield Act("T", "Retry from here", ("retry", run, "--from", subject.task))
-        yield Act("R", "Rerun", ("rerun", run))
+    run, row = subject.name, subject.row
+    of = f"{row['workflow']}/{row['pipeline']}"
+    if row["phase"] not in phases.ENDED:
+        yield from _answers(subject, of)
+        yield from _under_way(run, of)
         return
-    if subject is not None:
-        for task in _asking(subject):
-            yield Act("a", "Approve", ("approve", run, task), reason=True)
-            yield Act(
-                "x",
-                "Reject",
-                ("reject", run, task),
-                f"Reject task {task}? The run will end in Error.",
-                reason=True,
-            )
-    yield Act(
-        "c", "Cancel", ("cancel", run), f"Cancel run {run}? Its steps get SIGTERM; its finally tasks run."
-    )
-    yield Act(
-        "k", "Kill", ("kill", run), f"Kill run {run}? Its steps get SIGKILL, and nothing of it runs after."
+    if row["phase"] == phases.ERROR:
+        yield _retry(run, of)
+    if subject.task is not None:
+        words = ("retry", run, "--from", subject.task)
+        question = f"Try run {run} of {of} again from task {subject.task} on, and all that comes after it?"
+        yield Act("T", "Retry from here", words, question)
+    yield from _ended(run, of)
+
+
+def _retry(run: str, of: str) -> Act:
+    return Act(
+        "t",
+        "Retry",
+        ("retry", run),
+        f"Try again what failed in run {run} of {of}, and all that comes after it?",
     )
 
 
-def _asking(subject: Subject) -> list[str]:
-    """The task that waits for an approval: the one under the cursor, else the first."""
-    tasks = subject.row.get("tasks", {})
-    found = [name for name, task in tasks.items() if task["reason"] == phases.WAITING_FOR_APPROVAL]
-    return [subject.task] if subject.task in found and subject.task is not None else found[:1]
+def _ended(run: str, of: str) -> Iterator[Act]:
+    question = f"Start a new run of {of} with the params and artifacts of run {run}?"
+    yield Act("R", "Rerun", ("rerun", run), question)
+
+
+def _under_way(run: str, of: str) -> Iterator[Act]:
+    question = f"Cancel run {run} of {of}? Its steps get SIGTERM; its finally tasks run."
+    yield Act("c", "Cancel", ("cancel", run), question, destroys=True)
+    question = f"Kill run {run} of {of}? Its steps get SIGKILL, and nothing of it runs after."
+    yield Act("k", "Kill", ("kill", run), question, destroys=True)
+
+
+def _answers(subject: Subject, of: str) -> Iterator[Act]:
+    """Approve and reject: of the task under the cursor if that waits, else of the first that does."""
+    tasks = subject.row.get("tasks")
+    if tasks is None:
+        if subject.row["reason"] == phases.WAITING_FOR_APPROVAL:
+            yield from _to_be_read(subject.name)
+        return
+    waiting = [name for name, task in tasks.items() if task["reason"] == phases.WAITING_FOR_APPROVAL]
+    task = subject.task if subject.task in waiting else next(iter(waiting), None)
+    if task is not None:
+        asked = f"Task {task} of {of} asks: {tasks[task]['message'] or 'may it start?'}"
+        yield Act("a", "Approve", ("approve", subject.name, task), asked, reason=True)
+        question = f"{asked}\nIf it is rejected, the run ends in Error."
+        yield Act("x", "Reject", ("reject", subject.name, task), question, destroys=True, reason=True)
+
+
+def _to_be_read(run: str) -> Iterator[Act]:
+    yield Act("a", "Approve", ("approve", run), look=run)
+    yield Act("x", "Reject", ("reject", run), look=run)
 
 
 def _agent(subject: Subject) -> Iterator[Act]:
@@ -111,4 +141,4 @@ def _agent(subject: Subject) -> Iterator[Act]:
         yield Act("o", "Cordon", ("cordon", name))
     if not row["drained"]:
         question = f"Drain agent {name}? What others can take moves away, and its runs are waited for."
-        yield Act("d", "Drain", ("drain", name), question)
+        yield Act("d", "Drain", ("drain", name), question, destroys=True)

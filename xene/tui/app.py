@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import time
-from typing import Any, ClassVar, Iterable, Mapping, Sequence
+from typing import Any, Callable, ClassVar, Iterable, Mapping, Sequence
 
 from textual import on
 from textual.app import App, SystemCommand
@@ -17,11 +17,11 @@ from textual.binding import Binding, BindingType
 from textual.events import AppBlur
 from textual.screen import Screen
 
-from xene.errors import Storage
+from xene.errors import Storage, Usage
 from xene.plan.drawing.spans import DIM, Line, Span
 from xene.tui import prefs, served
-from xene.tui.commandline import CommandLine
-from xene.tui.frame import Frame, outcome
+from xene.tui.commandline import CommandLine, Ran
+from xene.tui.frame import Frame, outcome, whole
 from xene.tui.main import Main
 from xene.tui.messages import Answer, Broken, Moved, Trouble
 from xene.tui.prefs import DARK, LIGHT, Prefs
@@ -70,7 +70,7 @@ class Status(App[None]):
         self.at_work = False
         self.trouble = ""
         self.broken: Exception | None = None
-        self._done: list[tuple[float, Line]] = []
+        self._done: list[tuple[float, list[Line]]] = []
         self._under_way = 0
         self._leaving = False
 
@@ -141,33 +141,33 @@ class Status(App[None]):
 
     # -- acts
 
-    def act(self, words: Sequence[str]) -> None:
-        """Do what the command line does, and say what came of it."""
-        self.run_worker(self._act(tuple(words)), group="acts")
+    def act(self, words: Sequence[str], refused: Callable[[Ran], None] | None = None) -> None:
+        """Do what the command line does, and say what came of it. `refused` is told where it would not (exit 2)."""
+        self.run_worker(self._act(tuple(words), refused), group="acts")
 
-    async def _act(self, words: tuple[str, ...]) -> None:
+    async def _act(self, words: tuple[str, ...], refused: Callable[[Ran], None] | None) -> None:
         shown = self.line.shown(words)
-        self._say((Span("… ", DIM), Span(f"$ {shown}", DIM)))
+        self._say([(Span("… ", DIM), Span(f"$ {shown}", DIM))])
         self._under_way += 1
         try:
             ran = await self.line.run(words)
         finally:
             self._under_way -= 1
-        line = outcome(shown, ran)
-        self._done = [*self._done, (time.time(), line)][-DONE:]
-        self._say(line)
+        self._done = [*self._done, (time.time(), whole(shown, ran))][-DONE:]
+        self._say(outcome(shown, ran))
         self._moved()
+        if refused is not None and ran.code == Usage.exit_code:
+            refused(ran)
 
-    def _say(self, line: Line) -> None:
+    def _say(self, lines: Sequence[Line]) -> None:
         for frame in self._frames():
-            frame.said([line])
+            frame.said(lines)
 
     def done_lines(self) -> list[Line]:
         """What was done here, newest first."""
-        lines: list[Line] = [
-            (Span(time.strftime("%H:%M:%S  ", time.localtime(at)), DIM), *line)
-            for at, line in reversed(self._done)
-        ]
+        lines: list[Line] = []
+        for at, (first, *more) in reversed(self._done):
+            lines += [(Span(time.strftime("%H:%M:%S  ", time.localtime(at)), DIM), *first), *more, ()]
         return lines or [(Span("nothing yet", DIM),)]
 
     def _hung_up(self) -> None:
@@ -179,7 +179,7 @@ class Status(App[None]):
         """Leave; where an act is under way only when asked a second time."""
         if self._under_way and not self._leaving:
             self._leaving = True
-            self._say((Span("an act is under way; q again leaves without waiting for what comes of it"),))
+            self._say([(Span("an act is under way; q again leaves without waiting for what comes of it"),)])
             return
         self.exit()
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, Sequence
 
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from xene.model import phases
-from xene.plan.drawing.spans import DIM, Line, Span, clean
-from xene.tui import acts, asking, questions
+from xene.plan.drawing.spans import DIM, Line, Span, clean, wrapped
+from xene.tui import acts, questions
 from xene.tui.acts import Act, Subject
+from xene.tui.answers import Answer
+from xene.tui.asking import Ask
 from xene.tui.band import Band
 from xene.tui.commandline import Ran
+from xene.tui.form import Form
 from xene.tui.page import Page
 from xene.tui.sheet import Sheet
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 Json = Mapping[str, Any]
 
+SAID = 5  # lines that what came of an act may take; `l` shows all of it
 # As `acts` has them. Of two that share a key never more than one is offered.
 ACTS = (
     ("r", "Run"), ("c", "Cancel"), ("k", "Kill"), ("t", "Retry"), ("T", "Retry from here"), ("R", "Rerun"),
@@ -135,34 +140,62 @@ class Frame(Screen[None]):
         if act.form and subject is not None:
             rows = subject.row.get("pipelines", [subject.row])
             self.ask(
-                "params", lambda state: questions.params(state, rows), lambda found: self._form(act, found)
+                "params", lambda state: questions.params(state, rows), lambda found: self._fill_in(act, found)
             )
-        elif act.question or act.reason:
-            self.status.push_screen(asking.Ask(self.status.line, act), self._carry_out)
+        elif act.look:
+            ident = act.look
+            self.ask("meant", lambda state: questions.run(state, ident), partial(self._begin_on, act))
+        elif act.question:
+            self.status.push_screen(Ask(self.status.line, act), self._carry_out)
         else:
             self._carry_out(act.words)
 
-    def _form(self, act: Act, params: Json) -> None:
-        self.status.push_screen(asking.Form(self.status.line, act, params), self._carry_out)
+    def _begin_on(self, act: Act, found: Json) -> None:
+        """The run is read of which something is to be answered."""
+        offered = acts.offers(Subject("run", act.look, found["run"]))
+        meant = next((each for each in offered if each.label == act.label), None)
+        if meant is None:
+            self.said([(Span(f"run {act.look} waits for no approval any more"),)])
+        else:
+            self.begin(meant)
+
+    def _fill_in(
+        self, act: Act, params: Json, filled: Mapping[str, str] | None = None, complaint: str = ""
+    ) -> None:
+        """Have the form filled in; once more, as it was left, when the command refused what stood in it."""
+        form = Form(self.status.line, act, params, filled, complaint)
+
+        def refused(ran: Ran) -> None:
+            if self.status.screen is self:
+                self._fill_in(act, params, kept, clean(ran.err.removeprefix("error: ")))
+
+        def left(words: Sequence[str] | None) -> None:
+            if words is not None:
+                kept.update(form.filled)
+                self.status.act(words, refused)
+
+        kept: dict[str, str] = {}
+        self.status.push_screen(form, left)
 
     def _carry_out(self, words: Sequence[str] | None) -> None:
         if words is not None:
             self.status.act(words)
 
     def said(self, lines: Sequence[Line]) -> None:
-        """Show what became of an act."""
-        self.said_band.show(lines)
+        """Show what became of an act, in full, if that is not too much."""
+        room = max(20, self.size.width)
+        self.said_band.show([part for line in lines for part in wrapped(line, room)][:SAID])
 
     # -- why, help
 
     def action_why(self) -> None:
         target = self.why_of()
         if target is not None:
-            answer = asking.Answer(f"why {target}")
+            answer = Answer(f"why {target}")
             self.status.push_screen(answer)
             self.run_worker(self._why(target, answer), exclusive=True, group="why")
 
-    async def _why(self, target: str, answer: asking.Answer) -> None:
+    async def _why(self, target: str, answer: Answer) -> None:
         ran = await self.status.line.run(["why", target])
         if answer.is_attached:
             answer.show(answer_lines(ran))
@@ -170,10 +203,10 @@ class Frame(Screen[None]):
     def action_help(self) -> None:
         from xene.tui import keys
 
-        self.status.push_screen(asking.Answer("Keys", keys.lines(self)))
+        self.status.push_screen(Answer("Keys", keys.lines(self)))
 
     def action_acts(self) -> None:
-        self.status.push_screen(asking.Answer("What was done", self.status.done_lines()))
+        self.status.push_screen(Answer("What was done", self.status.done_lines()))
 
 
 def answer_lines(ran: Ran) -> list[Line]:
@@ -187,13 +220,22 @@ def clean_indented(line: str) -> str:
     return " " * (len(line) - len(line.lstrip())) + clean(line)
 
 
-def outcome(line: str, ran: Ran) -> Line:
-    """What became of an act, as one line: the command, its exit code where it is none of 0, and what it said."""
+def outcome(line: str, ran: Ran) -> list[Line]:
+    """What became of an act: the command, its exit code where it is none of 0, and what it said."""
     if ran.code == 0:
         words = clean(_last(ran.err) or ran.out)
-        return Span("✓ ", phases.SUCCESS), Span(f"$ {line}", DIM), Span(f"  {words}")
-    words = clean(ran.err.replace("error: ", ""))
-    return Span(f"✗ exit {ran.code} ", phases.ERROR), Span(f"$ {line}", DIM), Span(f"  {words}")
+        return [(Span("✓ ", phases.SUCCESS), Span(f"$ {line}", DIM), Span(f"  {words}"))]
+    head: Line = (Span(f"✗ exit {ran.code} ", phases.ERROR), Span(f"$ {line}", DIM))
+    return [
+        head,
+        *((Span(f"  {clean(each.removeprefix('error: '))}"),) for each in ran.err.splitlines() if each),
+    ]
+
+
+def whole(line: str, ran: Ran) -> list[Line]:
+    """All that became of an act: everything that the command printed."""
+    text = ran.out + ran.err
+    return [outcome(line, ran)[0][:2], *((Span(f"  {clean_indented(each)}"),) for each in text.splitlines())]
 
 
 def _last(err: str) -> str:

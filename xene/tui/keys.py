@@ -39,11 +39,6 @@ def lines(frame: Frame) -> list[Line]:
     found += [(), (Span("always", BOLD),)]
     found += [_line(NAMES.get(binding.key, binding.key), binding.description) for binding in _bindings(frame)]
     found += [_line(key, words) for key, words in COMMON]
-    if any(True for _ in frame.query("#log")):
-        found += [(), (Span("in a log", BOLD),)]
-        found += [_line(key, words) for key, words in (
-            ("f", "follow, or not"), ("m", "read earlier lines"), ("n N", "next match, the one before"),
-        )]  # fmt: skip
     return found
 
 

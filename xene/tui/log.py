@@ -28,7 +28,10 @@ TAIL = 1000  # lines that are read at first
 MORE = 10  # times as many are read when more is wanted
 KEPT = 100_000  # lines that are kept of one that is followed
 PIECE = 256 * 1024  # bytes that are taken at once
+LONGEST = 64 * 1024  # characters of a line that are kept
+CUT = " … (cut)"
 FRAME = 0.1  # seconds between two drawings of what came
+_PREFIX = re.compile(r"[\w.,\[\]-]+/[\w.-]+ \| ")  # whose line it is, where several steps are shown
 _COLOR = re.compile("(\x1b\\[[0-9;:]*m)")
 
 
@@ -39,10 +42,6 @@ class Log(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_up", "Up", show=False),
         Binding("down", "scroll_down", "Down", show=False),
-        Binding("f", "follow", "Follow", show=False),
-        Binding("m", "more", "Earlier lines", show=False),
-        Binding("n", "match(1)", "Next match", show=False),
-        Binding("N", "match(-1)", "Match before", show=False),
     ]
 
     class Changed(Message):
@@ -60,6 +59,7 @@ class Log(ScrollView, can_focus=True):
         self._timer: Timer | None = None
         self._ended = ""
         self._search = ""
+        self._at = -1  # the line of the match that was gone to last
         self._shown: dict[int, Text] = {}
 
     @property
@@ -69,11 +69,20 @@ class Log(ScrollView, can_focus=True):
 
     def say(self) -> str:
         """What is to be said of it: whether it is followed, how much of it is here, what went wrong."""
-        words = [f"'{self._search}': {len(self.matches())}"] if self._search else []
-        words.append(f"{len(self._lines)} lines")
+        words = [self._found()] if self._search else []
+        words.append(f"{len(self._lines)} line{'' if len(self._lines) == 1 else 's'}")
         words += ["m: earlier ones"] if len(self._lines) >= self._tail else []
         words += ["follows"] if self.following and self._process is not None else []
         return ", ".join(words) + (f"; {self._ended}" if self._ended else "")
+
+    def _found(self) -> str:
+        """How often what is searched for stands here, and at which of those places one is."""
+        found = self.matches()
+        if not found:
+            more = ", none earlier was read" if len(self._lines) >= self._tail else ""
+            return f"'{self._search}': none in these lines{more}"
+        here = found.index(self._at) + 1 if self._at in found else "-"
+        return f"'{self._search}': {here} of {len(found)}"
 
     # -- which log
 
@@ -124,6 +133,9 @@ class Log(ScrollView, can_focus=True):
     def _add(self, text: str) -> str:
         """Take whole lines; give what is left of the last one."""
         *lines, rest = text.split("\n")
+        if len(rest) > LONGEST:
+            lines, rest = [*lines, rest[:LONGEST] + CUT], ""
+        lines = [line if len(line) <= LONGEST + len(CUT) else line[:LONGEST] + CUT for line in lines]
         if self._fresh:
             self._fresh, self._lines, self._shown = False, [], {}
         self._lines += lines
@@ -197,7 +209,7 @@ class Log(ScrollView, can_focus=True):
 
     def search(self, text: str) -> None:
         """Mark where this stands, whatever its case, and go to the last place."""
-        self._search = text
+        self._search, self._at = text, -1
         self._shown.clear()
         found = self.matches()
         if found:
@@ -209,21 +221,31 @@ class Log(ScrollView, can_focus=True):
         wanted = self._search.lower()
         return [at for at, line in enumerate(self._lines) if wanted in line.lower()] if wanted else []
 
+    @property
+    def searched(self) -> bool:
+        """Whether something is searched for."""
+        return bool(self._search)
+
     def action_match(self, by: int) -> None:
-        here = round(self.scroll_offset.y)
+        """Go to the next place, or to the one before; behind the last one to the first."""
         found = self.matches()
-        later = [at for at in found if at > here] if by > 0 else [at for at in reversed(found) if at < here]
-        if later:
-            self._go(later[0])
+        if found:
+            here = self._at if self._at >= 0 else round(self.scroll_offset.y)
+            later = (
+                [at for at in found if at > here] if by > 0 else [at for at in reversed(found) if at < here]
+            )
+            self._go(later[0] if later else found[0 if by > 0 else -1])
+            self._come()
 
     def _go(self, at: int) -> None:
-        self.following = False
+        self.following, self._at = False, at
         self.scroll_to(y=at, animate=False, immediate=True)
 
 
 def colored(line: str) -> Text:
     """A line with its colours, and nothing else in it that steers a terminal. Of a progress bar the last state."""
-    line = line.rstrip("\r").rsplit("\r", 1)[-1].expandtabs(8)
+    prefix = found.group() if (found := _PREFIX.match(line)) else ""
+    line = (prefix + line[len(prefix) :].rstrip("\r").rsplit("\r", 1)[-1]).expandtabs(8)
     if line.isprintable():
         return Text(line, no_wrap=True, end="")
     parts = (part if _COLOR.fullmatch(part) else _visible(part) for part in _COLOR.split(line))

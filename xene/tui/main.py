@@ -15,7 +15,7 @@ from xene.model import phases
 from xene.model.units import rfc3339
 from xene.plan import overview
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span
-from xene.tui import asking, filters, prefs, questions
+from xene.tui import choosing, filters, prefs, questions
 from xene.tui.activity import Events, Runs
 from xene.tui.acts import Subject
 from xene.tui.band import Band, TabBar
@@ -236,7 +236,9 @@ class Main(Frame):
             self._keep(prefs.without_view(self.status.prefs, view.name), f"view {view.name} is gone")
 
     def action_keep_view(self) -> None:
-        self.status.push_screen(asking.Name("A name for this view: its filter and its order"), self._keep_as)
+        self.status.push_screen(
+            choosing.Name("A name for this view: its filter and its order"), self._keep_as
+        )
 
     def _keep_as(self, name: str | None) -> None:
         if name is not None:
@@ -252,7 +254,7 @@ class Main(Frame):
         self.said([(Span(words),)])
 
 
-class Views(asking.Choice[View]):
+class Views(choosing.Choice[View]):
     """The views that were kept."""
 
     def __init__(self, views: tuple[View, ...]) -> None:

@@ -1,4 +1,7 @@
-"""Lines of spans that can be scrolled both ways: graphs, timelines, answers, help. Used by all screens."""
+"""Lines of spans that can be scrolled both ways: graphs, timelines, answers, help. Used by all screens.
+
+`wraps`: lines are broken to the width there is; drawings are not.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from xene.plan.drawing.spans import Line, columns
+from xene.plan.drawing.spans import Line, columns, wrapped
 from xene.tui import styles
 
 
@@ -22,9 +25,11 @@ class Page(ScrollView, can_focus=True):
         Binding("down", "scroll_down", "Down", show=False),
     ]
 
-    def __init__(self, lines: Sequence[Line] = (), *, id: str | None = None) -> None:
+    def __init__(self, lines: Sequence[Line] = (), *, wraps: bool = False, id: str | None = None) -> None:
         super().__init__(id=id)
         self.lines: Sequence[Line] = lines
+        self._wraps = wraps
+        self._given: Sequence[Line] = lines
         self._palette: styles.Palette = {}
 
     def on_mount(self) -> None:
@@ -32,6 +37,17 @@ class Page(ScrollView, can_focus=True):
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show these lines."""
+        self._given = lines
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        if self._wraps:
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        lines, width = self._given, self.scrollable_content_region.width
+        if self._wraps and width:
+            lines = [part for line in lines for part in wrapped(line, width)]
         self.lines = lines
         widest = max((sum(columns(span.text) for span in line) for line in lines), default=0)
         self.virtual_size = Size(widest, len(lines))

@@ -24,10 +24,11 @@ from xene.tui.field import Field
 from xene.tui.frame import Frame, answer_lines
 from xene.tui.log import Log
 from xene.tui.page import Page
-from xene.tui.run_lines import Part, outputs, part_line, tree
+from xene.tui.run_lines import Part, asked, outputs, part_line, tree
 from xene.tui.sheet import Column, Sheet
 
 PARTS = ("Log", "Graph", "Timeline", "Outputs", "Why")
+WORDS = ("Outputs", "Why")  # those are wrapped
 AGAIN = 5  # seconds until the log of a run under way is read again, where nobody follows it
 REST = 0.15  # seconds that the cursor rests on a step before its log is opened
 
@@ -48,6 +49,10 @@ class Run(Frame):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(at + 1), f"part('{part}')", part, show=False) for at, part in enumerate(PARTS)),
         Binding("escape", "back", "Back"),
+        Binding("f", "log('follow')", "Follow the log, or not", show=False),
+        Binding("m", "log('more')", "Earlier lines of the log", show=False),
+        Binding("n", "log('next')", "Next match", show=False),
+        Binding("N", "log('before')", "Match before", show=False),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("left_square_bracket", "go('older')", "Run before", key_display="[", show=False),
         Binding("right_square_bracket", "go('newer')", "Run after", key_display="]", show=False),
@@ -66,7 +71,7 @@ class Run(Frame):
         whole = Column("", 0, part_line)
         self._tree = Sheet(lambda _: (whole,), lambda part: part[:3], header=False, empty="...", id="parts")
         self._log = Log(id="log")
-        self._pages = {part: Page(id=part.lower()) for part in PARTS[1:]}
+        self._pages = {part: Page(wraps=part in WORDS, id=part.lower()) for part in PARTS[1:]}
         self._box = Field(placeholder="search in the log; n and N go on", id="search", left=self._hide_search)
 
     def compose(self) -> ComposeResult:
@@ -116,7 +121,7 @@ class Run(Frame):
     def _head(self) -> None:
         assert self.found is not None
         run, now = self.found["run"], time.time()
-        words = ": ".join(word for word in (run["reason"], run["message"]) if word)
+        words = asked(run) or ": ".join(word for word in (run["reason"], run["message"]) if word)
         taken = overview.seconds(run, now)
         length = "" if taken is None else f" {took(taken)}"
         first = (
@@ -225,8 +230,18 @@ class Run(Frame):
     def action_back(self) -> None:
         if self._box.has_class("shown"):
             self._hide_search()
+        elif self._shown == "Log" and self._log.searched:
+            self._box.value = ""
+            self._log.search("")
         else:
             self.app.pop_screen()
+
+    def action_log(self, what: str) -> None:
+        """What the keys of a log do, wherever the focus is."""
+        if self._shown == "Log":
+            log = self._log
+            acts = {"follow": log.action_follow, "more": log.action_more}
+            acts.get(what, lambda: log.action_match(1 if what == "next" else -1))()
 
     def action_go(self, where: str) -> None:
         ident = self.found[where] if self.found is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from xene.model import phases
@@ -31,17 +32,26 @@ def tree(run: Json) -> Iterator[Part]:
             yield Part(2, name, step["name"], step)
 
 
+def asked(run: Json) -> str:
+    """What the run asks of a person, "" where it does not."""
+    found = [
+        (name, task) for name, task in run["tasks"].items() if task["reason"] == phases.WAITING_FOR_APPROVAL
+    ]
+    words = (f"{name} waits for approval: {task['message'] or 'may it start?'}" for name, task in found)
+    return "; ".join(words)
+
+
 def part_line(part: Part, now: float) -> Line:
     """One line of the tree: mark, name, attempt, exit code, how long."""
     state = part.state
-    name = part.step or part.task or f"{state['workflow']}/{state['pipeline']}"
+    name = part.step or _short(part.task) or f"{state['workflow']}/{state['pipeline']}"
     taken = overview.seconds(state, now)
     words = [] if taken is None else [took(taken)]
     words += [f"×{state['attempt']}"] if (state["attempt"] or 0) > 1 else []
     words += [f"exit {state['exitCode']}"] if state.get("exitCode") else []
     reason = state["reason"] if state["reason"] and state["reason"] != "StepFailed" else ""
     return (
-        Span(" " * part.depth),
+        Span(" " * (part.depth + (part.task != _short(part.task) or 0))),
         Span(f"{MARKS.get(state['phase'], ' ')} ", state["phase"]),
         Span(clean(name), BOLD if part.depth == 0 else ""),
         Span(f" {' '.join(words)}" if words else "", DIM),
@@ -60,13 +70,23 @@ def outputs(found: Mapping[str, Any]) -> list[Line]:
         if pairs:
             lines += [
                 (Span(title, BOLD),),
-                *((Span(f"  {key}={clean(str(value))}"),) for key, value in pairs.items()),
+                *((Span(f"  {key}={clean(_as_seen(value))}"),) for key, value in pairs.items()),
                 (),
             ]
     if found["artifacts"]:
         lines += [(Span("artifacts", BOLD),), *(artifact(each) for each in found["artifacts"]), ()]
         lines.append((Span(f"xene artifacts {run['id']} --to DIR unpacks them", DIM),))
     return lines or [(Span("no params, no outputs, no artifacts", DIM),)]
+
+
+def _as_seen(value: Any) -> str:
+    """A value as the steps see it in their environment."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _short(task: str | None) -> str | None:
+    """Of an instance of a matrix the values alone: it stands below its task."""
+    return None if task is None else task[task.index("[") :] if "[" in task else task
 
 
 def artifact(each: Json) -> Line:

@@ -12,7 +12,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 from xene.model import phases
 from xene.model.units import format_age
 from xene.plan.drawing.graph import phase_of, task_of
-from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Line, Span, columns, cut, padded
+from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Line, Span, columns, cut, joined, padded
 from xene.plan.marks import MARKS
 
 Json = Mapping[str, Any]
@@ -80,7 +80,7 @@ def rows(run: Json, needs: Needs, now: float) -> list[Row]:
     tasks = run["tasks"]
     sums = {task_of(name) for name in tasks if task_of(name) != name}
     critical = critical_path(tasks, needs)
-    begin = instant(run["startedAt"]) or instant(run["createdAt"]) or now
+    begin = _begin(run, now)
     found = [
         Row(
             name,
@@ -94,6 +94,13 @@ def rows(run: Json, needs: Needs, now: float) -> list[Row]:
         for name, task in tasks.items()
     ]
     return sorted(found, key=lambda row: row.attempts[0].started if row.attempts else float("inf"))
+
+
+def _begin(run: Json, now: float) -> float:
+    """When the first attempt of anything began: the start of a run that is tried again is that of its last try."""
+    started = [instant(each["startedAt"]) for task in run["tasks"].values() for each in _tries(task)]
+    found = [at for at in (instant(run["startedAt"]), *started) if at is not None]
+    return min(found, default=instant(run["createdAt"]) or now)
 
 
 def _attempts(tries: Sequence[Json]) -> tuple[Attempt, ...]:
@@ -148,7 +155,7 @@ def timeline(run: Json, needs: Needs, now: float, width: int) -> list[Line]:
     found = rows(run, needs, now)
     name = min(NAME, max((columns(row.name) for row in found), default=1), max(4, width // 3)) + 2
     room = max(LEAST, width - name - TOOK - 1)
-    begin = instant(run["startedAt"]) or instant(run["createdAt"]) or now
+    begin = _begin(run, now)
     scale = Scale(begin, _end(run, found, begin, now), room)
     lines = [_axis(scale, name), *(_row(row, scale, name, now) for row in found)]
     return [*lines, _legend(found, width)]
@@ -203,7 +210,7 @@ def _row(row: Row, scale: Scale, name: int, now: float) -> Line:
         return (*first, Span(" "), *_not_begun(row, scale, now))
     took = sum((now if a.finished is None else a.finished) - a.started for a in row.attempts)
     tries = f" ×{len(row.attempts)}" if len(row.attempts) > 1 else ""
-    bars = padded(_joined(_cells(row, scale, now)), scale.room)
+    bars = padded(joined(_cells(row, scale, now)), scale.room)
     return (*first, Span(" "), *bars, Span(f" {span(took)}{tries}", DIM if row.is_sum else PLAIN))
 
 
@@ -214,7 +221,7 @@ def _not_begun(row: Row, scale: Scale, now: float) -> Line:
     cells = _cells(row, scale, now)
     blank = next((n for n, (char, _) in enumerate(cells) if char == WAITING), len(cells))
     words = row.reason if columns(row.reason) < blank else ""
-    bar = padded(_joined(cells[blank:]), scale.room - blank)
+    bar = padded(joined(cells[blank:]), scale.room - blank)
     return (*padded((Span(words, DIM),), blank), *bar, Span(f" {span(now - row.ready)}", DIM))
 
 
@@ -250,16 +257,6 @@ def _tip(cells: list[tuple[str, str]], attempt: Attempt, is_sum: bool) -> None:
         cells[-1] = (MARKS[phases.ERROR], phases.ERROR)
     elif attempt.finished is None:
         cells[-1] = (OPEN, attempt.phase)
-
-
-def _joined(cells: Iterable[tuple[str, str]]) -> Line:
-    spans: list[Span] = []
-    for char, style in cells:
-        if spans and spans[-1].style == style:
-            spans[-1] = Span(spans[-1].text + char, style)
-        else:
-            spans.append(Span(char, style))
-    return tuple(spans)
 
 
 def _legend(found: Sequence[Row], width: int) -> Line:

@@ -7,7 +7,7 @@ a screen its own. Widths are terminal columns: an East Asian wide character take
 from __future__ import annotations
 
 import unicodedata
-from typing import NamedTuple, Sequence
+from typing import Iterable, NamedTuple, Sequence
 
 PLAIN, DIM, BOLD = "", "dim", "bold"
 
@@ -94,11 +94,49 @@ class Canvas:
 
 
 def _line(cells: dict[int, tuple[str, str]]) -> Line:
+    return joined(cells.get(column, (" ", PLAIN)) for column in range(max(cells, default=-1) + 1))
+
+
+def joined(cells: Iterable[tuple[str, str]]) -> Line:
+    """Characters with their styles as a line."""
     spans: list[Span] = []
-    for column in range(max(cells, default=-1) + 1):
-        char, style = cells.get(column, (" ", PLAIN))
+    for char, style in cells:
         if spans and spans[-1].style == style:
             spans[-1] = Span(spans[-1].text + char, style)
         else:
             spans.append(Span(char, style))
     return tuple(spans)
+
+
+def wrapped(line: Sequence[Span], width: int) -> list[Line]:
+    """`line` in lines of at most `width` columns, broken at blanks; what is longer than that, anywhere.
+
+    What follows stands two columns further right than the beginning.
+    """
+    text = text_of(line)
+    if columns(text) <= width:
+        return [tuple(line)]
+    indent = min(len(text) - len(text.lstrip()) + 2, width // 2)
+    cells = [(char, span.style) for span in line for char in span.text]
+    lines: list[Line] = []
+    while cells:
+        room = max(1, width - (indent if lines else 0))
+        count = _break(cells, room)
+        head = [(" ", PLAIN)] * indent if lines else []
+        lines.append(joined([*head, *cells[:count]]))
+        cells = cells[count:]
+        while cells and cells[0][0] == " ":
+            cells = cells[1:]
+    return lines
+
+
+def _break(cells: Sequence[tuple[str, str]], room: int) -> int:
+    """How many of these characters go into a line of `room` columns."""
+    taken, blank = 0, 0
+    for at, (char, _) in enumerate(cells):
+        taken += _columns(char)
+        if taken > room:
+            return blank or max(1, at)
+        if char == " " and any(each != " " for each, _ in cells[:at]):
+            blank = at
+    return len(cells)

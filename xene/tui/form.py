@@ -1,0 +1,170 @@
+"""The params of a run, each as its schema says: what lies over a screen before `xene run`. Used by frames.
+
+What is typed is taken as it is; what is wrong with it is said beside it, by the same check that `xene run` makes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Mapping
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Select, Static
+
+from xene.model.pipeline_codec import params_from_json
+from xene.plan import inputs
+from xene.tui.acts import Act
+from xene.tui.boxes import BOX
+from xene.tui.commandline import CommandLine
+from xene.tui.field import Field
+
+Words = tuple[str, ...]
+Json = Mapping[str, Any]
+
+
+class Form(ModalScreen[Words | None]):
+    """Gives the command's words, or None. `filled` is what stood in it before, `complaint` what came of that."""
+
+    DEFAULT_CSS = (
+        BOX.format(name="Form")
+        + """
+    Form VerticalScroll { height: auto; max-height: 16; }
+    Form .param { height: auto; }
+    Form .param Label { width: 30%; padding: 0 1 0 0; }
+    Form .param Input, Form .param Select { width: 1fr; }
+    Form .wrong, Form #complaint { color: $text-error; width: 100%; height: auto; }
+    Form .wrong { padding: 0 0 0 2; }
+    Form .about { color: $text-muted; width: 100%; height: auto; padding: 0 0 0 2; }
+    """
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Back"),
+        Binding("ctrl+r,f2", "run", "Run"),
+    ]
+
+    def __init__(
+        self,
+        line: CommandLine,
+        act: Act,
+        params: Json,
+        filled: Mapping[str, str] | None = None,
+        complaint: str = "",
+    ) -> None:
+        super().__init__()
+        self._line, self._act, self._params, self._complaint = line, act, params, complaint
+        self._filled = {name: _default(schema) for name, schema in params.items()} | dict(filled or {})
+        self._declared = params_from_json(dict(params))
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            if self._complaint:
+                yield Static(self._complaint, id="complaint", markup=False)
+            with VerticalScroll():
+                for at, (name, schema) in enumerate(self._params.items()):
+                    yield from self._param(at, name, schema)
+                if not self._params:
+                    yield Label("It takes no params.")
+            yield Static("", classes="command", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Run", id="yes", variant="primary", compact=True)
+                yield Button("Back", id="no", compact=True)
+        box.border_title = f"Run {self._act.words[1]}"
+        needed = any("default" not in schema for schema in self._params.values())
+        box.border_subtitle = ("*: must be given  " if needed else "") + "enter: run  esc: back"
+
+    def _param(self, at: int, name: str, schema: Json) -> ComposeResult:
+        with Horizontal(classes="param"):
+            yield Label(name + ("" if "default" in schema else " *"), markup=False)
+            yield _field(at, schema, self._filled[name])
+        if schema.get("description"):
+            yield Static(str(schema["description"]), classes="about", markup=False)
+        wrong = Static("", classes="wrong", id=f"wrong-{at}", markup=False)
+        wrong.display = False
+        yield wrong
+
+    def on_mount(self) -> None:
+        self.query_one("#param-0" if self._params else "#yes").focus()
+        self._tell()
+
+    @property
+    def filled(self) -> dict[str, str]:
+        """What stands in it."""
+        return {name: _value(self.query_one(f"#param-{at}")) for at, name in enumerate(self._params)}
+
+    def words(self) -> Words:
+        """The command as it stands: what is as its default is left out."""
+        said = [(name, value) for name, value in self.filled.items() if value != _default(self._params[name])]
+        return (*self._act.words, *(word for name, value in said for word in ("-p", f"{name}={value}")))
+
+    def wrong(self, name: str, value: str) -> str:
+        """What is wrong with a value; "" where nothing is."""
+        given = {name: value} if value or "default" in self._params[name] else {}
+        _, problems = inputs.check({name: self._declared[name]}, given)
+        return problems[0].removeprefix(f"param {name}: ") if problems else ""
+
+    def _tell(self) -> None:
+        self.query_one(".command", Static).update(f"$ {self._line.shown(self.words())}")
+        for at, (name, value) in enumerate(self.filled.items()):
+            words = self.wrong(name, value) if value else ""
+            said = self.query_one(f"#wrong-{at}", Static)
+            said.update(words)
+            said.display = bool(words)
+
+    def on_input_changed(self) -> None:
+        self._tell()
+
+    def on_select_changed(self) -> None:
+        self._tell()
+
+    def on_input_submitted(self) -> None:
+        self.action_run()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "yes":
+            self.action_run()
+        else:
+            self.dismiss(None)
+
+    def action_run(self) -> None:
+        """Run it, if nothing is wrong; else go to the first field where something is."""
+        for at, (name, value) in enumerate(self.filled.items()):
+            words = self.wrong(name, value)
+            if words:
+                said = self.query_one(f"#wrong-{at}", Static)
+                said.update(words)
+                said.display = True
+                self.query_one(f"#param-{at}").focus()
+                return
+        self.dismiss(self.words())
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def _field(at: int, schema: Json, value: str) -> Widget:
+    """What a param is written into."""
+    known = schema.get("enum", [False, True] if schema.get("type") == "boolean" else None)
+    if known is None:
+        hint = schema.get("pattern") or str(schema.get("type", "string"))
+        return Field(value=value, placeholder=hint, id=f"param-{at}")
+    choices = [(_text(each), _text(each)) for each in known]
+    if value:
+        return Select(choices, value=value, allow_blank=False, compact=True, id=f"param-{at}")
+    return Select(choices, compact=True, id=f"param-{at}")  # no answer is taken for granted
+
+
+def _default(schema: Json) -> str:
+    return _text(schema["default"]) if "default" in schema else ""
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _value(field: Widget) -> str:
+    if isinstance(field, Select):
+        return "" if field.is_blank() else str(field.value)
+    return field.value if isinstance(field, Input) else ""
