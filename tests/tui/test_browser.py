@@ -125,7 +125,7 @@ def test_the_screen_has_the_size_of_the_window(page: Page, shop: Fleet, site: st
     log_in(page, site, token(shop, "wide", "read"))
     sees(page, "VERSION")
     page.set_viewport_size({"width": 820, "height": 500})
-    page.wait_for_function("!document.querySelector('.xterm-rows').innerText.includes('VERSION')")
+    page.wait_for_function("() => !document.querySelector('.xterm-rows').innerText.includes('VERSION')")
     sees(page, "▾ shop 4", "build")
 
 
