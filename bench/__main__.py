@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import controller, local, manifests, placement, slots, ssh, throughput, triggers, webhooks
+from bench import controller, local, manifests, placement, screen, slots, ssh, throughput, triggers, webhooks
 from bench.timing import machine
 
 REPORTS = {
@@ -10,6 +10,7 @@ REPORTS = {
     "local": local.report,
     "manifests": manifests.report,
     "placement": placement.report,
+    "screen": screen.report,
     "slots": slots.report,
     "ssh": ssh.report,
     "throughput": throughput.report,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -15,6 +18,7 @@ from tests.tui.tmux import terminal
 from xene.store import db
 from xene.tui import questions
 from xene.tui.main import Main
+from xene.tui.reader import LOOK
 from xene.tui.sheet import Sheet
 
 PIPELINES, RUNS = 5000, 200_000
@@ -125,3 +129,57 @@ def test_no_question_reads_a_large_table_from_end_to_end(home: Path, name: str) 
     ends = [plan for plan in scans if "LIMIT" not in plan[1] and plan[0].split()[1] not in WHOLE]
     sorts = [plan for plan in plans if "TEMP B-TREE FOR ORDER BY" in plan[0]]
     assert not ends and not [plan for plan in sorts if "runs" in plan[1] and "pipelines" not in plan[1]]
+
+
+def test_a_flood_of_events_is_looked_at_now_and_then(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """15,000 events, 5,000 a second: a few looks; keys are answered all the while; the last one is seen."""
+    looks: list[str] = []
+    drawn: list[int] = []
+    for name in ("everything", "events"):
+        monkeypatch.setattr(questions, name, _counted(looks, name, getattr(questions, name)))
+    line = Sheet.render_line
+    monkeypatch.setattr(Sheet, "render_line", lambda self, y: (drawn.append(y), line(self, y))[1])
+
+    async def scene() -> None:
+        async with seated(home, (120, 40)) as seat:
+            await seat.sees("✓✓✓")
+            await seat.press("5")
+            await seat.sees("MESSAGE")
+            looks.clear(), drawn.clear()
+            begun = time.monotonic()
+            flood = asyncio.create_task(asyncio.to_thread(_flood, home / "state.db"))
+            parts = itertools.cycle((("1", "WAITS"), ("5", "MESSAGE")))
+            while not flood.done():
+                key, word = next(parts)
+                await seat.press(key)
+                await seat.sees(word)
+            await flood
+            await seat.press("5")
+            await seat.sees("event 14999 of the flood")
+            most = (time.monotonic() - begun) / LOOK + 2
+            assert looks.count("everything") <= most
+            assert len(drawn) / 40 < EVENTS / 10  # whole screens
+
+    play(scene)
+
+
+EVENTS, BATCH, RATE = 15_000, 50, 5000
+
+
+def _counted(looks: list[str], name: str, question: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda state: (looks.append(name), question(state))[1]
+
+
+def _flood(path: Path) -> None:
+    """Write the events, so many a second."""
+    conn = sqlite3.connect(path, isolation_level=None)
+    begun = time.monotonic()
+    for first in range(0, EVENTS, BATCH):
+        conn.execute("BEGIN IMMEDIATE")
+        conn.executemany(
+            "INSERT INTO events (at, kind, name, reason, message) VALUES (?, 'Run', 'r', 'Flood', ?)",
+            [(time.time(), f"event {number} of the flood") for number in range(first, first + BATCH)],
+        )
+        conn.execute("COMMIT")
+        time.sleep(max(0.0, begun + (first + BATCH) / RATE - time.monotonic()))
+    conn.close()

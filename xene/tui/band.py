@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -26,11 +27,12 @@ class Band(Widget):
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show these lines."""
-        if list(lines) == list(self.lines):
-            return
-        changed = len(lines) != len(self.lines)
-        self.lines = lines
-        self.refresh(layout=changed)
+        before, self.lines = self.lines, lines
+        if len(lines) != len(before):
+            self.refresh(layout=True)
+        for y, (old, new) in enumerate(zip(before, lines, strict=False)):
+            if old != new:
+                self.refresh(Region(0, y, max(1, self.size.width), 1))
 
     def get_content_height(self, *_: object) -> int:
         return len(self.lines)

@@ -57,7 +57,7 @@ class Overview(Pane):
         self._headed = {row.name for row in self.rows if isinstance(row, Group)}
         self.sheet.again(self._empty())
         if first or len(self.rows) < 1000:
-            self.sheet.restyle()
+            self.sheet.measure()
         self.sheet.show(self.rows)
 
     @property

@@ -18,6 +18,9 @@ from xene.store.db import State
 from xene.tui.messages import Answer, Broken, Moved, Trouble
 
 LOOK = 0.25  # seconds between looks at whether anybody has written
+REST = (
+    4.0  # times as long as the last looks took, until the next: a large state costs no more than a small one
+)
 AGAIN = 1.0  # seconds until a state that could not be opened is tried again
 
 Question = Callable[[State], Any]
@@ -68,13 +71,15 @@ class Reader:
 
     def _serve(self, state: State) -> None:
         """Answer until asked to stop, or until the state should be opened anew."""
-        version, looked = state.data_version(), time.monotonic()
+        version, looked, busy = state.data_version(), time.monotonic(), 0.0
         while not self._stopping:
             asked = self._next()
             if asked is not None:
+                begun = time.monotonic()
                 self._answer(state, *asked)
-            if time.monotonic() - looked >= LOOK:
-                looked = time.monotonic()
+                busy += time.monotonic() - begun
+            if time.monotonic() - looked >= max(LOOK, REST * busy):
+                looked, busy = time.monotonic(), 0.0
                 if not state.exists:
                     self._post(Moved())
                     return  # it may be there by now

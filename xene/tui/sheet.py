@@ -94,6 +94,7 @@ class Sheet(ScrollView, can_focus=True):
         self._laid: tuple[int, list[tuple[Column, int]]] = (-1, [])
         self._palette: styles.Palette = {}
         self._sight: tuple[int, int] = (0, 0)
+        self._drawn: dict[int, Strip] = {}  # by the line of the widget
 
     # -- what it shows
 
@@ -106,7 +107,7 @@ class Sheet(ScrollView, can_focus=True):
         self._measure()
         if before is None or self.current is None or self._key(before) != self._key(self.current):
             self.post_message(self.Moved(self))
-        self.refresh()
+        self._redraw()
 
     def _find(self, key: object) -> int:
         if self.cursor < len(self.rows) and self._key(self.rows[self.cursor]) == key:
@@ -131,16 +132,31 @@ class Sheet(ScrollView, can_focus=True):
     def again(self, empty: str | None = None) -> None:
         """Draw anew: the clock went on, or what rows are made from has come."""
         self._empty = self._empty if empty is None else empty
-        self.refresh()
+        self._redraw()
+
+    def measure(self) -> None:
+        """The columns are others."""
+        self._laid = (-1, [])
 
     def restyle(self) -> None:
-        """The theme is another one, or the columns are."""
-        self._palette, self._laid = {}, (-1, [])
+        """The theme is another one."""
+        self._palette = {}
         self.refresh()
 
     # -- drawing
 
     def render_line(self, y: int) -> Strip:
+        self._drawn[y] = self._line(y)
+        return self._drawn[y]
+
+    def _redraw(self) -> None:
+        """Have those lines drawn anew that would look different now: over a slow line each of the others costs."""
+        if self.is_mounted:
+            for y in range(self.size.height):
+                if self._drawn.get(y) != self._line(y):
+                    self.refresh(Region(0, y, self.size.width, 1))
+
+    def _line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width or self.size.width
         base = self.rich_style
         if self._head and y == 0:
@@ -222,7 +238,7 @@ class Sheet(ScrollView, can_focus=True):
             return
         self.cursor = at
         self.scroll_to_region(Region(0, at, 1, 1 + self._head), animate=False, force=True)
-        self.refresh()
+        self._redraw()
         self.post_message(self.Moved(self))
 
     def on_click(self, event: events.Click) -> None:

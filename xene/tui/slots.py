@@ -27,7 +27,7 @@ class Slots(Pane):
 
     def look(self) -> None:
         self._starts = calendar_days.starts(time.time())
-        self.sheet.restyle()
+        self.sheet.measure()
         self.frame.ask("triggers", questions.triggers, self._take)
 
     def _take(self, found: Sequence[Json]) -> None:

@@ -45,9 +45,17 @@ def palette(variables: Mapping[str, str]) -> Palette:
 
 
 def strip(line: Sequence[Span], width: int, base: Style, words: Palette) -> Strip:
-    """A line of spans, cut or filled to `width` columns on the style `base`."""
-    segments = [Segment(span.text, base + words.get(span.style, _LASTING[PLAIN])) for span in line]
-    return Strip(segments).adjust_cell_length(width, base)
+    """A line of spans, cut or filled to `width` columns on the style `base`.
+
+    Each change of style is some forty bytes to the terminal: alike neighbours are one, and blanks have the style of
+    what stands before them, since nobody sees it.
+    """
+    segments: list[Segment] = []
+    for span in line:
+        blank = segments and not span.text.strip()
+        style = segments[-1].style if blank else base + words.get(span.style, _LASTING[PLAIN])
+        segments.append(Segment(span.text, style))
+    return Strip(segments).adjust_cell_length(width, base).simplify()
 
 
 def fitted(line: Sequence[Span], width: int) -> list[Span]:
