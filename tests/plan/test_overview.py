@@ -101,6 +101,13 @@ def test_how_long_the_last_runs_took(runs: list[dict[str, Any]], bars: str) -> N
     assert text_of(overview.lengths(runs, 20, NOW)) == bars
 
 
+def test_nobody_knows_how_long_an_unknown_run_takes() -> None:
+    lost = took(900, "Unknown", ended=False)
+    assert text_of(overview.newest([lost], NOW)) == "Unknown"
+    assert text_of(overview.lengths([took(5), lost], 20, NOW)) == "█ "
+    assert text_of(overview.history([lost], NOW)).strip() == "?"
+
+
 def test_the_last_runs_with_their_lengths_newest_first() -> None:
     runs = [took(5, "Error"), took(90), took(None, "Queued")]
     assert text_of(overview.history(runs, NOW)) == "◌  ✓ 1m30s  ✗ 5s  "

@@ -158,3 +158,12 @@ def render_line(self, y):
     raise ZeroDivisionError("a bug")
 Sheet.render_line = render_line
 """
+
+
+def test_a_screen_that_may_only_look(shop: Fleet, tmp_path: Path) -> None:
+    with screen(shop, tmp_path, "--read-only") as tmux:
+        tmux.sees("▾ shop 4")
+        tmux.press("s")
+        tmux.press("?")
+        tmux.sees("called with --read-only")
+    assert not any(row["suspended"] for row in shop.get("pipelines"))

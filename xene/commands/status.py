@@ -34,6 +34,12 @@ Selector = Annotated[
 
 
 Serve = Annotated[bool, typer.Option("--serve", help="Show the screen in a browser, at ADDRESS.")]
+ReadOnly = Annotated[
+    bool,
+    typer.Option(
+        "--read-only", help="Show everything, do nothing: for a copy of a state, for a screen on a wall."
+    ),
+]
 Address = Annotated[
     Optional[str],
     typer.Argument(metavar="HOST:PORT", help="With --serve: where; default 127.0.0.1:8090."),
@@ -45,6 +51,7 @@ def status(
     address: Address = None,
     selector: Selector = None,
     serve: Serve = False,
+    read_only: ReadOnly = False,
     insecure: Insecure = False,
 ) -> int:
     """Show all pipelines and agents at a glance: where they are, their last runs, what waits and why.
@@ -62,11 +69,11 @@ def status(
     -o json prints {controller, repo, asOf, alarms, pipelines, agents}.
     """
     if serve:
-        return serve_at(call, address or DEFAULT_ADDRESS, insecure)
+        return serve_at(call, address or DEFAULT_ADDRESS, insecure, read_only)
     if address is not None or insecure:
         raise Usage("HOST:PORT and --insecure belong to --serve")
     if call.form == "table" and is_terminal():
-        return live(call, selector)
+        return live(call, selector, read_only)
     found = look(call, selector, MARKS if call.form == "table" else stored.LAST)
     if call.structured:
         call.put_value(found)
@@ -83,7 +90,7 @@ def is_terminal() -> bool:
     return all(stream.isatty() for stream in streams) and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def live(call: Call, selector: str | None) -> int:
+def live(call: Call, selector: str | None, read_only: bool) -> int:
     """The live screen, until it is left."""
     if call.no_color:
         os.environ["NO_COLOR"] = "1"
@@ -96,7 +103,7 @@ def live(call: Call, selector: str | None) -> int:
         call.state,
         call.home,
         named=named,
-        read_only=why_not(call.state),
+        read_only="it was called with --read-only" if read_only else why_not(call.state),
         filter=selector or "",
         keeps=served.role()
         != "read",  # who may only look changes nothing here, not even what the screen keeps
@@ -104,7 +111,7 @@ def live(call: Call, selector: str | None) -> int:
     return 0
 
 
-def serve_at(call: Call, text: str, insecure: bool) -> int:
+def serve_at(call: Call, text: str, insecure: bool, read_only: bool) -> int:
     """The screen in a browser, until Ctrl-C. Raises Usage for an address beyond this host, if not asked for."""
     host, port = listening.address(text)
     if not insecure and not listening.is_loopback(host):
@@ -114,7 +121,7 @@ def serve_at(call: Call, text: str, insecure: bool) -> int:
         )
     from xene.tui import serving
 
-    serving.serve(call.state, host, port, call.say)
+    serving.serve(call.state, host, port, call.say, ["--read-only"] if read_only else [])
     return 0
 
 
@@ -133,6 +140,8 @@ def look(call: Call, selector: str | None, last: int) -> Row:
 
     given = {} if selector is None else {"labels": _labels(selector)}
     with db.open_for_reading(call.state) as state:
+        if not state.exists:
+            call.say(f"there is no state at {call.state} yet: xene apply makes it")
         return overview.look(state, time.time(), last=last, **given)
 
 

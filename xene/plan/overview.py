@@ -58,8 +58,10 @@ def newest(runs: Sequence[Json], now: float) -> Line:
 
 
 def seconds(run: Json, now: float) -> float | None:
-    """How long a run, a task or a step took, or has taken so far; None for one that has not begun."""
+    """How long a run, a task or a step took, or has taken so far; None for one of which that is not known."""
     begin, end = at(run["startedAt"]), at(run["finishedAt"])
+    if end is None and run["phase"] == phases.UNKNOWN:
+        return None  # it may have ended long ago
     return None if begin is None else max(0.0, (now if end is None else end) - begin)
 
 

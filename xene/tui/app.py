@@ -9,12 +9,14 @@ import asyncio
 import os
 import signal
 import time
+from functools import partial
 from typing import Any, Callable, ClassVar, Iterable, Mapping, Sequence
 
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import AppBlur
+from textual.markup import escape
 from textual.screen import Screen
 
 from xene.errors import Storage, Usage
@@ -219,18 +221,25 @@ class Status(App[None]):
         except Storage as error:
             self.notify(f"{error.message}; {error.hint}", severity="warning", markup=False)
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
-        yield SystemCommand("Dark or light", "The other one of the two themes", self.action_dark)
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002 - textual's
+        """What the palette lists: what can be done here, views, themes."""
         for frame in self._frames()[-1:]:
-            for act in frame.offered:
-                words = f"$ {self.line.shown(act.words)}"
-                yield SystemCommand(act.label, words, lambda frame=frame, act=act: frame.begin(act))
-            if isinstance(frame, Main):
-                for view in self.prefs.views:
-                    yield SystemCommand(
-                        f"View {view.name}", view.filter, lambda frame=frame, view=view: frame.take_view(view)
-                    )
+            yield from self._commands_of(frame)
+        yield SystemCommand("Dark or light", "The other one of the two themes", self.action_dark)
+        yield SystemCommand("Theme", "One of all the themes", self.action_change_theme)
+        yield SystemCommand("Quit", "Leave the screen; what goes on goes on", self.action_quit)
+
+    def _commands_of(self, frame: Frame) -> Iterable[SystemCommand]:
+        for act in frame.offered:
+            words = escape(f"$ {self.line.shown(act.words)}")
+            yield SystemCommand(act.label, words, partial(frame.begin, act))
+        yield SystemCommand("Keys", "All keys that this screen has", frame.action_help)
+        yield SystemCommand("What was done", "All acts, with what they said in full", frame.action_acts)
+        if isinstance(frame, Main):
+            for view in self.prefs.views:
+                yield SystemCommand(
+                    f"View {escape(view.name)}", escape(view.filter), partial(frame.take_view, view)
+                )
 
 
 def run(state: str, home: str, *, named: bool, read_only: str, filter: str, keeps: bool) -> None:

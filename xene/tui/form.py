@@ -10,12 +10,14 @@ from typing import Any, ClassVar, Mapping
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from xene.model.pipeline_codec import params_from_json
 from xene.plan import inputs
+from xene.plan.drawing.spans import clean
 from xene.tui.acts import Act
 from xene.tui.boxes import BOX
 from xene.tui.commandline import CommandLine
@@ -149,8 +151,8 @@ def _field(at: int, schema: Json, value: str) -> Widget:
     known = schema.get("enum", [False, True] if schema.get("type") == "boolean" else None)
     if known is None:
         hint = schema.get("pattern") or str(schema.get("type", "string"))
-        return Field(value=value, placeholder=hint, id=f"param-{at}")
-    choices = [(_text(each), _text(each)) for each in known]
+        return Field(value=value, placeholder=clean(hint), id=f"param-{at}")
+    choices = [(Content(clean(_text(each))), _text(each)) for each in known]
     if value:
         return Select(choices, value=value, allow_blank=False, compact=True, id=f"param-{at}")
     return Select(choices, compact=True, id=f"param-{at}")  # no answer is taken for granted

@@ -79,8 +79,7 @@ class Log(ScrollView, can_focus=True):
         """How often what is searched for stands here, and at which of those places one is."""
         found = self.matches()
         if not found:
-            more = ", none earlier was read" if len(self._lines) >= self._tail else ""
-            return f"'{self._search}': none in these lines{more}"
+            return f"'{self._search}': not in these lines"
         here = found.index(self._at) + 1 if self._at in found else "-"
         return f"'{self._search}': {here} of {len(found)}"
 

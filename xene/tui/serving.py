@@ -11,7 +11,7 @@ import asyncio
 import shlex
 import sys
 from contextlib import asynccontextmanager
-from typing import Any, AsyncIterator, Callable
+from typing import Any, AsyncIterator, Callable, Sequence
 
 from aiohttp import web
 from textual_serve.app_service import AppService
@@ -28,10 +28,11 @@ WIDEST, TALLEST = 1000, 500  # columns and lines; what a browser may ask for
 
 
 class Screen(AppService):
-    """One open page: `xene status` over `state`, with the rights of `role`."""
+    """One open page: `xene status` over `state` with these `words`, and the rights of `role`."""
 
-    def __init__(self, state: str, role: str, **given: Any) -> None:
-        super().__init__(shlex.join([sys.executable, "-m", "xene", "status", "--state", state]), **given)
+    def __init__(self, state: str, role: str, words: Sequence[str] = (), **given: Any) -> None:
+        command = [sys.executable, "-m", "xene", "status", "--state", state, *words]
+        super().__init__(shlex.join(command), **given)
         self._role = role
 
     def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
@@ -67,9 +68,11 @@ def _bounded(width: int, height: int) -> tuple[int, int]:
 class Site(Server):
     """The pages: a login, the terminal, what it loads, the websocket."""
 
-    def __init__(self, state: str, host: str, port: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, state: str, host: str, port: int, say: Callable[[str], None], words: Sequence[str] = ()
+    ) -> None:
         super().__init__("xene status", host=host, port=port, title="xene status")
-        self._state, self._say = state, say
+        self._state, self._say, self._words = state, say, words
         self._door = Door(state)
         self._open: set[web.WebSocketResponse] = set()
 
@@ -114,6 +117,7 @@ class Site(Server):
         screen = Screen(
             self._state,
             request[TOKEN].role,
+            self._words,
             write_bytes=websocket.send_bytes,
             write_str=websocket.send_str,
             close=websocket.close,
@@ -146,9 +150,9 @@ class Site(Server):
         return found is not None and found.role == request[TOKEN].role
 
 
-def serve(state: str, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raises Conflict where nobody may listen there."""
-    site = Site(state, host, port, say)
+def serve(state: str, host: str, port: int, say: Callable[[str], None], words: Sequence[str] = ()) -> None:
+    """Serve until Ctrl-C or SIGTERM, screens that get these words too. Raises Conflict where nobody may listen."""
+    site = Site(state, host, port, say, words)
     try:
         web.run_app(
             site._make_app(), host=host or None, port=port, print=site.said_to_run, handle_signals=True
