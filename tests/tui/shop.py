@@ -20,7 +20,7 @@ PARAMS = {
     "sha": {"type": "string", "pattern": "[0-9a-f]+|HEAD", "default": "HEAD"},
     "level": {"type": "string", "enum": ["quick", "full"], "default": "quick"},
     "dry": {"type": "boolean", "default": False},
-    "count": {"type": "integer"},
+    "count": {"type": "integer", "description": "how many hosts at a time"},
 }
 BUILD: dict[str, Any] = {
     "triggers": ["hourly"],

@@ -109,7 +109,8 @@ WHOLE = {"p", "a", "triggers", "agents", "objects", "overrides"}
 
 def pipeline(state: Any) -> Any:
     """A row as the overview has it."""
-    return {"revision": state.conn.execute("SELECT revision FROM pipelines LIMIT 1").fetchone()[0]}
+    row = state.conn.execute("SELECT workflow, name, revision FROM pipelines LIMIT 1").fetchone()
+    return dict(zip(("workflow", "name", "revision"), row, strict=True))
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -15,7 +15,7 @@ from tests.tui.conftest import Seat, play, seated
 from xene.tui import prefs
 from xene.tui.commandline import CommandLine
 from xene.tui.groups import Group
-from xene.tui.log import Log, colored
+from xene.tui.log import CUT, LONGEST, Log, colored
 from xene.tui.main import Main
 from xene.tui.run import Run
 from xene.tui.sheet import Sheet
@@ -322,6 +322,20 @@ def test_what_a_log_may_do_to_the_terminal() -> None:
     assert colored("\x1b[2Jgone\x07").plain == "\\x1b[2Jgone\\x07"
     assert colored(" 10%\r 50%\r100%\r").plain == "100%"
     assert colored("a\tb").plain == "a       b"
+    assert colored("t/s | \r 10%\r 50%\r").plain == "t/s |  50%"
+
+
+def test_a_line_without_an_end_is_cut(home: Path, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_LOG", "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo after")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("after", "2 lines")
+            lines = seat.app.screen.query_one(Log).lines
+            assert len(lines[0]) == LONGEST + len(CUT) and lines[0].endswith(CUT)
+
+    play(scene)
 
 
 FLOOD = "i=0; while [ $i -lt 200 ]; do seq 1 1000; i=$((i+1)); done; echo over"

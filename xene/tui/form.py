@@ -82,7 +82,7 @@ class Form(ModalScreen[Words | None]):
             yield Label(name + ("" if "default" in schema else " *"), markup=False)
             yield _field(at, schema, self._filled[name])
         if schema.get("description"):
-            yield Static(str(schema["description"]), classes="about", markup=False)
+            yield Static(clean(str(schema["description"])), classes="about", markup=False)
         wrong = Static("", classes="wrong", id=f"wrong-{at}", markup=False)
         wrong.display = False
         yield wrong

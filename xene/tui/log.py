@@ -28,7 +28,7 @@ TAIL = 1000  # lines that are read at first
 MORE = 10  # times as many are read when more is wanted
 KEPT = 100_000  # lines that are kept of one that is followed
 PIECE = 256 * 1024  # bytes that are taken at once
-LONGEST = 64 * 1024  # characters of a line that are kept
+LONGEST = 16 * 1024  # characters of a line that are kept
 CUT = " … (cut)"
 FRAME = 0.1  # seconds between two drawings of what came
 _PREFIX = re.compile(r"[\w.,\[\]-]+/[\w.-]+ \| ")  # whose line it is, where several steps are shown
@@ -60,7 +60,7 @@ class Log(ScrollView, can_focus=True):
         self._ended = ""
         self._search = ""
         self._at = -1  # the line of the match that was gone to last
-        self._shown: dict[int, Text] = {}
+        self._shown: dict[int, Strip] = {}
 
     @property
     def lines(self) -> Sequence[str]:
@@ -132,9 +132,8 @@ class Log(ScrollView, can_focus=True):
     def _add(self, text: str) -> str:
         """Take whole lines; give what is left of the last one."""
         *lines, rest = text.split("\n")
-        if len(rest) > LONGEST:
-            lines, rest = [*lines, rest[:LONGEST] + CUT], ""
-        lines = [line if len(line) <= LONGEST + len(CUT) else line[:LONGEST] + CUT for line in lines]
+        lines = [line if len(line) <= LONGEST else line[:LONGEST] + CUT for line in lines]
+        rest = rest[: LONGEST + 1]  # what follows until the line ends is let go
         if self._fresh:
             self._fresh, self._lines, self._shown = False, [], {}
         self._lines += lines
@@ -186,23 +185,26 @@ class Log(ScrollView, can_focus=True):
         at, width, base = y + down, self.size.width, self.rich_style
         if at >= len(self._lines):
             return Strip.blank(width, base)
-        segments = [
-            Segment(part.text, base + (part.style or Style()))
-            for part in self._text(at).render(self.app.console)
-        ]
-        whole = Strip([part for part in segments if part.text != "\n"])
-        return whole.crop_extend(across, across + width, base)
+        return self._strip(at, base).crop_extend(across, across + width, base)
 
-    def _text(self, at: int) -> Text:
+    def _strip(self, at: int, base: Style) -> Strip:
+        """A whole line as it is drawn."""
         found = self._shown.get(at)
         if found is None:
-            found = colored(self._lines[at])
+            text = colored(self._lines[at])
             if self._search:
-                found.highlight_regex(re.compile(re.escape(self._search), re.IGNORECASE), Style(reverse=True))
+                text.highlight_regex(re.compile(re.escape(self._search), re.IGNORECASE), Style(reverse=True))
+            parts = (part for part in text.render(self.app.console) if part.text != "\n")
+            found = Strip([Segment(part.text, base + (part.style or Style())) for part in parts])
             if len(self._shown) > 1000:
                 self._shown.clear()
             self._shown[at] = found
         return found
+
+    def restyle(self) -> None:
+        """The theme is another one."""
+        self._shown.clear()
+        self.refresh()
 
     # -- search
 

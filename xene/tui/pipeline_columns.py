@@ -26,12 +26,12 @@ Cell = Callable[[Any, float], Line]
 def pipeline_columns(pane: Overview, width: int) -> Sequence[Column]:
     """Narrow terminals get fewer and smaller columns; what waits is always there."""
     wordy, marks = width >= WORDY, 20 if width >= TWENTY else 10
-    name = max((_width(pane, row) for row in pane.rows), default=8)
     most = 60 if width >= BARS else 44 if wordy else 24
+    name = max(8, min(most, max((_width(pane, row) for row in pane.rows), default=0)))
     agent = max((len(_agent(row)) for row in pane.rows), default=5)
     phase = max((sum(len(span.text) for span in _phase_of(row)) for row in pane.rows), default=9)
     return (
-        Column("PIPELINE", max(8, min(name, most)), _either(groups.name, pane.title)),
+        Column("PIPELINE", name, _either(groups.name, lambda row: pane.title(row, name))),
         Column("AGENT", max(5, min(agent, 20 if wordy else 8)), lambda row, _: plain(_agent(row))),
         Column("PHASE", max(9, phase), lambda row, _: _phase_of(row), least=WORDY),
         Column("RUNS", marks, _either(
@@ -56,7 +56,7 @@ def _timed(of_pipeline: Cell) -> Cell:
 
 
 def _width(pane: Overview, row: groups.Row) -> int:
-    line = groups.name(row) if isinstance(row, Group) else pane.title(row)
+    line = groups.name(row) if isinstance(row, Group) else pane.title(row, 1000)
     return sum(len(span.text) for span in line)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Sequence
 from textual.app import ComposeResult
 
 from xene.plan import overview, phase_words
-from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, cut
 from xene.tui import filters, groups, questions
 from xene.tui.acts import Subject
 from xene.tui.fleet import agent_columns, agent_detail
@@ -81,10 +81,12 @@ class Overview(Pane):
         self.sheet.again()
         self.frame.moved()
 
-    def title(self, row: Json) -> Line:
-        """A pipeline below the line of its workflow, or by its whole name."""
-        below = row["workflow"] in self._headed
-        return (Span(f"  {row['name']}" if below else f"{row['workflow']}/{row['name']}"),)
+    def title(self, row: Json, room: int) -> Line:
+        """A pipeline below the line of its workflow, or by its whole name, of which its own is seen first."""
+        if row["workflow"] in self._headed:
+            return (Span(f"  {row['name']}"),)
+        left = max(0, room - len(row["name"]) - 1)
+        return (Span(f"{cut(row['workflow'], left)}/{row['name']}"),)
 
     def runs_of(self, row: Json) -> Sequence[Json]:
         """The last runs of a pipeline, as far as they were read."""

@@ -32,15 +32,23 @@ def strips(state: State, keys: Sequence[Key]) -> dict[Key, list[Json]]:
 
 
 def params(state: State, pipelines: Sequence[Mapping[str, Any]]) -> Json:
-    """The params of these pipelines, as their newest revisions declare them, by name; the first one's win."""
+    """The params of these pipelines of one workflow, as their newest revisions declare them, by name.
+
+    Of two of a name the first one's is taken. What they are for stands in the manifest alone.
+    """
     found: Json = {}
+    manifest = views.workflows(state, name=pipelines[0]["workflow"])
+    written = manifest[0]["spec"]["pipelines"] if manifest else {}
     for pipeline in pipelines:
-        body = objects.read_revision(state.conn, pipeline["revision"])["pipeline"]
-        found = {
-            **found,
-            **{name: each for name, each in body.get("params", {}).items() if name not in found},
-        }
+        declared = objects.read_revision(state.conn, pipeline["revision"])["pipeline"].get("params", {})
+        about = written.get(pipeline["name"], {}).get("params", {})
+        for name, schema in declared.items():
+            found.setdefault(name, {**schema, **_description(about.get(name, {}))})
     return found
+
+
+def _description(param: Mapping[str, Any]) -> Json:
+    return {"description": param["description"]} if param.get("description") else {}
 
 
 def runs(state: State) -> list[Json]:
