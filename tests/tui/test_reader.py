@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from pathlib import Path
@@ -111,3 +112,28 @@ def test_a_state_that_cannot_be_read_is_told_until_it_can(tmp_path: Path, posted
         until(lambda: posted.get(timeout=10).text == "", "it can be read")
     finally:
         made.stop()
+
+
+def test_a_state_that_another_one_takes_the_place_of(
+    reader: Reader, posted: Posted, path: str, tmp_path: Path
+) -> None:
+    """As when a backup is put back: nobody goes on reading what has gone."""
+    db.open_state(str(tmp_path / "backup.db")).close()
+    with db.open_for_reading(str(tmp_path / "backup.db")) as backup:
+        wanted = backup.uuid
+    reader.ask("which", lambda state: state.uuid, print)
+    assert posted.get(timeout=10).value != wanted
+    os.replace(tmp_path / "backup.db", path)
+    assert isinstance(posted.get(timeout=10), Moved)
+    reader.ask("which", lambda state: state.uuid, print)
+    assert posted.get(timeout=10).value == wanted
+
+
+def test_a_state_that_goes_away_is_told(reader: Reader, posted: Posted, path: str) -> None:
+    reader.ask("which", lambda state: state.uuid, print)
+    assert isinstance(posted.get(timeout=10), Answer)
+    os.unlink(path)
+    found = posted.get(timeout=10)
+    while isinstance(found, Moved):
+        found = posted.get(timeout=10)
+    assert isinstance(found, Trouble) and "there is no state at" in found.text

@@ -47,6 +47,7 @@ class Status(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit", show=False),
         Binding("D", "dark", "Dark or light", show=False),
+        Binding("ctrl+z", "suspend_process", "To the background; fg brings it back", show=False),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
 

@@ -23,6 +23,7 @@ COMMON = (
     ("↑ ↓", "move the cursor; PgUp PgDn Home End too"),
     ("← →", "fold the workflow under the cursor, unfold it"),
     ("ctrl+p", "all commands by name"),
+    ("ctrl+z", "to the background; fg brings it back"),
     ("D", "dark or light; ctrl+p has more themes"),
 )
 

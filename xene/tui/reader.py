@@ -6,6 +6,7 @@ of changes costs no more than the screen can show.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any, Callable
@@ -56,12 +57,13 @@ class Reader:
 
     def _work(self) -> None:
         while not self._stopping:
+            file = _file(self._path)
             try:
                 with db.open_for_reading(self._path) as state:
                     self._tell(
                         "" if state.exists else f"there is no state at {self._path} yet: xene apply makes it"
                     )
-                    self._serve(state)
+                    self._serve(state, file)
             except XeneError as error:
                 self._tell(_words(error))
                 self._rest(AGAIN)
@@ -69,7 +71,7 @@ class Reader:
                 self._post(Broken(error))
                 return
 
-    def _serve(self, state: State) -> None:
+    def _serve(self, state: State, file: object) -> None:
         """Answer until asked to stop, or until the state should be opened anew."""
         version, looked, busy = state.data_version(), time.monotonic(), 0.0
         while not self._stopping:
@@ -80,9 +82,9 @@ class Reader:
                 busy += time.monotonic() - begun
             if time.monotonic() - looked >= max(LOOK, REST * busy):
                 looked, busy = time.monotonic(), 0.0
-                if not state.exists:
+                if not state.exists or _file(self._path) != file:
                     self._post(Moved())
-                    return  # it may be there by now
+                    return  # it may be there by now, or another one may be there in its place
                 found = state.data_version()
                 if found != version:
                     version = found
@@ -115,6 +117,15 @@ class Reader:
         with self._wake:
             if not self._stopping:
                 self._wake.wait_for(lambda: self._stopping, seconds)
+
+
+def _file(path: str) -> object:
+    """Which file it is, whatever its name: a state that is put back from a backup is another one."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _words(error: XeneError) -> str:
