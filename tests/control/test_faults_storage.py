@@ -123,7 +123,9 @@ def finish_bytes(shop: Fleet, run: str) -> bytes:
 
     (path,) = shop.home.glob(f"logs/*/{run}.zip")
     with zipfile.ZipFile(path) as archive:
-        return b"".join(archive.read(name) for name in archive.namelist() if ".b." in name)
+        return b"".join(
+            archive.read(name) for name in archive.namelist() if name.split(".")[1] == "b" and "/" not in name
+        )
 
 
 @contextmanager
