@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet import Done, Fleet, fleet
+from xene.control.archive import ENDS
 from xene.store import db, runs
 
 WORKFLOW = """
@@ -123,9 +124,8 @@ def finish_bytes(shop: Fleet, run: str) -> bytes:
 
     (path,) = shop.home.glob(f"logs/*/{run}.zip")
     with zipfile.ZipFile(path) as archive:
-        return b"".join(
-            archive.read(name) for name in archive.namelist() if name.split(".")[1] == "b" and "/" not in name
-        )
+        names = [name for name in archive.namelist() if not name.startswith(ENDS)]
+        return b"".join(archive.read(name) for name in names if ".b." in name)
 
 
 @contextmanager
