@@ -101,6 +101,13 @@ def test_how_long_the_last_runs_took(runs: list[dict[str, Any]], bars: str) -> N
     assert text_of(overview.lengths(runs, 20, NOW)) == bars
 
 
+def test_how_the_last_run_ended() -> None:
+    run = {"id": "R", "phase": "Error"}
+    assert overview.last(None, []) == "no run yet"
+    assert overview.last(run, []) == "R Error"
+    assert overview.last(run, [shapes.run(id="R", reason="Cancelled")]) == "R Error, Cancelled"
+
+
 def test_nobody_knows_how_long_an_unknown_run_takes() -> None:
     lost = took(900, "Unknown", ended=False)
     assert text_of(overview.newest([lost], NOW)) == "Unknown"

@@ -100,7 +100,16 @@ def test_what_failed_is_looked_into_and_tried_again(shop: Fleet, tmp_path: Path)
         tmux.sees("Try again what failed")
         tmux.press("y")
         tmux.sees("✓ $ xene retry")
-    until(lambda: newest(shop, "fails")["attempt"] == 2, "the second attempt")
+        until(lambda: newest(shop, "fails")["attempt"] == 2, "the second attempt")
+        before = newest(shop, "fails")["id"]
+        until(lambda: newest(shop, "fails")["phase"] == "Error", "its end")
+        tmux.sees("R Rerun")
+        tmux.press("R")
+        tmux.sees("Start a new run of shop/fails")
+        tmux.press("y")
+        tmux.sees("✓ $ xene rerun")
+        until(lambda: newest(shop, "fails")["id"] != before, "the new run")
+        tmux.sees(f"{newest(shop, 'fails')['id']}  on host-2")
 
 
 def test_an_approval_is_given(shop: Fleet, tmp_path: Path) -> None:

@@ -65,6 +65,14 @@ def seconds(run: Json, now: float) -> float | None:
     return None if begin is None else max(0.0, (now if end is None else end) - begin)
 
 
+def last(run: Json | None, runs: Sequence[Json]) -> str:
+    """The id of the newest run, and how it ended: `20261123-020000-aaaaaaaa Error, Cancelled`."""
+    if run is None:
+        return "no run yet"
+    reason = next((each["reason"] for each in runs if each["id"] == run["id"]), None)
+    return f"{run['id']} {run['phase']}" + (f", {reason}" if reason else "")
+
+
 def lengths(runs: Sequence[Json], count: int, now: float) -> Line:
     """How long the last `count` runs took, oldest first, as bars; a blank for one that has not begun.
 

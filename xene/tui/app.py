@@ -159,6 +159,8 @@ class Status(App[None]):
         self._done = [*self._done, (time.time(), whole(shown, ran))][-DONE:]
         self._say(outcome(shown, ran))
         self._moved()
+        for frame in self._frames()[-1:]:
+            frame.came_of(ran)
         if refused is not None and ran.code == Usage.exit_code:
             refused(ran)
 

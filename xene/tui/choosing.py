@@ -51,7 +51,7 @@ class Choice(ModalScreen[tuple[str, Item] | None], Generic[Item]):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "leave", "Back"),
-        Binding("delete,D", "remove", "Remove"),
+        Binding("delete,x", "remove", "Remove"),
     ]
 
     def __init__(self, title: str, items: Sequence[Item], *, empty: str) -> None:
@@ -66,7 +66,7 @@ class Choice(ModalScreen[tuple[str, Item] | None], Generic[Item]):
         whole = Column(self._title, 0, lambda item, _: self.line(item))
         box = Vertical(Sheet(lambda _: (whole,), lambda item: item, empty=self._empty, header=False))
         box.border_title = self._title
-        box.border_subtitle = "enter: take  D: remove  esc: back"
+        box.border_subtitle = "enter: take  x: remove  esc: back"
         yield box
 
     def on_mount(self) -> None:

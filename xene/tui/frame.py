@@ -186,6 +186,9 @@ class Frame(Screen[None]):
         room = max(20, self.size.width)
         self.said_band.show([part for line in lines for part in wrapped(line, room)][:SAID])
 
+    def came_of(self, ran: Ran) -> None:
+        """An act that was begun here has ended."""
+
     # -- why, help
 
     def action_why(self) -> None:

@@ -122,13 +122,13 @@ class Overview(Pane):
         return groups.detail(row, self.agents) if isinstance(row, Group) else self._of_pipeline(row)
 
     def _of_pipeline(self, row: Json) -> Sequence[Line]:
-        last = f"  {row['lastRun']['id']}" if row["lastRun"] else "  no run yet"
+        last = overview.last(row["lastRun"], self.runs_of(row))
         idle = "its triggers start nothing" if row["suspended"] else "nothing waits"
         first = (
             Span(f"{row['workflow']}/{row['name']} ", BOLD),
             Span(phase_words.pipeline(row), row["phase"]),
             Span(f" {clean(self.waits(row, True)) or idle}"),
-            Span(last, DIM),
+            Span(f"  {last}", DIM),
         )
         return first, overview.history(self.runs_of(row), time.time())
 

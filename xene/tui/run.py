@@ -13,6 +13,7 @@ from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Footer, Input
 
 from xene.model import phases
+from xene.model.ids import is_run_id
 from xene.plan import drawing, overview
 from xene.plan.drawing.gantt import span as took
 from xene.plan.drawing.spans import BOLD, DIM, Span, clean
@@ -20,6 +21,7 @@ from xene.plan.marks import MARKS
 from xene.tui import questions
 from xene.tui.acts import Subject
 from xene.tui.band import Band, TabBar
+from xene.tui.commandline import Ran
 from xene.tui.field import Field
 from xene.tui.frame import Frame, answer_lines
 from xene.tui.log import Log
@@ -246,8 +248,16 @@ class Run(Frame):
     def action_go(self, where: str) -> None:
         ident = self.found[where] if self.found is not None else None
         if ident is not None:
-            self.ident, self._why_at = ident, ""
-            self.look()
+            self._go_to(ident)
+
+    def _go_to(self, ident: str) -> None:
+        self.ident, self._why_at = ident, ""
+        self.look()
+
+    def came_of(self, ran: Ran) -> None:
+        """A run that was started anew is what is shown next."""
+        if ran.words == ("rerun", self.ident) and is_run_id(ran.out.strip()):
+            self._go_to(ran.out.strip())
 
     @property
     def _page(self) -> Log | Page:
