@@ -30,7 +30,8 @@ def row(name: str = "greet", **more: Any) -> dict[str, Any]:
     ],
 )
 def test_words_and_selectors(text: str, found: bool) -> None:
-    assert bool(filters.pipelines([row()], {}, filters.parse(text))) is found
+    rows = [row()]
+    assert bool(filters.pipelines(rows, filters.texts(rows, {}), filters.parse(text))) is found
 
 
 def test_what_is_no_selector_is_told_and_the_rest_holds() -> None:
@@ -50,7 +51,7 @@ def test_orders() -> None:
     ]
 
     def order(sort: str) -> str:
-        return "".join(each["name"] for each in filters.pipelines(rows, {}, filters.Filter(), sort))
+        return "".join(each["name"] for each in filters.pipelines(rows, (), filters.Filter(), sort))
 
     assert order("name") == "abcdef"
     assert order("trouble") == "debfac"

@@ -52,24 +52,24 @@ SORTS = ("name", "trouble", "next", "newest")
 
 
 def pipelines(
-    rows: Sequence[Json], agents: Mapping[str, Json], wanted: Filter, sort: str = "name"
+    rows: Sequence[Json], texts: Sequence[str], wanted: Filter, sort: str = "name"
 ) -> Sequence[Json]:
-    """The pipelines that are wanted, in one of the orders of `SORTS`."""
+    """The pipelines that are wanted, in one of the orders of `SORTS`; `texts` are what words are looked for in."""
     if wanted.words or wanted.requirements:
-        rows = [row for row in rows if takes(wanted, _pipeline(row, agents), row["labels"])]
+        rows = [row for row, text in zip(rows, texts, strict=True) if takes(wanted, text, row["labels"])]
     order = _ORDERS.get(sort)
     return rows if order is None else sorted(rows, key=order)
 
 
-def _pipeline(row: Json, agents: Mapping[str, Json]) -> str:
+def texts(rows: Sequence[Json], agents: Mapping[str, Json]) -> list[str]:
+    """What words are looked for in, of each of these pipelines: names, states, what waits."""
+    return [_text(row, agents) for row in rows]
+
+
+def _text(row: Json, agents: Mapping[str, Json]) -> str:
     fields = text_of(row, ("workflow", "agent", "execution", "reason"))
-    words = (
-        row["workflow"] + "/" + row["name"],
-        phase_words.pipeline(row),
-        fields,
-        overview.waits(row, agents),
-    )
-    return " ".join(words).lower()
+    name = f"{row['workflow']}/{row['name']}"
+    return " ".join((name, phase_words.pipeline(row), fields, overview.waits(row, agents))).lower()
 
 
 def _trouble(row: Json) -> int:

@@ -34,6 +34,7 @@ class Overview(Pane):
         self.agents: Mapping[str, Json] = {}
         self.sort = "name"
         self._all: Sequence[Json] = ()
+        self._texts: Sequence[str] = ()  # of those, once somebody looks for words
         self._strips: dict[Any, Sequence[Json]] = {}
         self._folded: set[str] = set()
         self._headed: set[str] = set()  # workflows with a line of their own
@@ -44,7 +45,7 @@ class Overview(Pane):
 
     def give(self, found: Json) -> None:
         self.agents = {agent["name"]: agent for agent in found["agents"]}
-        self._all = found["pipelines"]
+        self._all, self._texts = found["pipelines"], ()
         self.below.show(found["agents"])
         self.lay_out()
 
@@ -52,7 +53,9 @@ class Overview(Pane):
 
     def lay_out(self) -> None:
         first = not self.rows
-        found = filters.pipelines(self._all, self.agents, self.filter, self.sort)
+        if not self._texts and not self.in_groups:
+            self._texts = filters.texts(self._all, self.agents)
+        found = filters.pipelines(self._all, self._texts, self.filter, self.sort)
         self.rows = groups.grouped(found, self._folded) if self.in_groups else found
         self._headed = {row.name for row in self.rows if isinstance(row, Group)}
         self.sheet.again(self._empty())
