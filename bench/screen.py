@@ -51,8 +51,8 @@ class Terminal:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             env = {**os.environ, "XENE_HOME": str(home), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
             os.execve(sys.executable, [*XENE, "status"], env)
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         self.seen = b""
 
     def press(self, keys: bytes) -> None:

@@ -178,3 +178,8 @@ def test_agents() -> None:
         overview.seen(READY, NOW) == "30s ago"
         and overview.seen(shapes.agent(lastSeenAt=None), NOW) == "never"
     )
+
+
+@pytest.mark.parametrize(("now", "end"), [(100.0, 100.0), (100.1, 110.0), (109.9, 110.0), (110.0, 110.0)])
+def test_ages_that_go_on_by_tens(now: float, end: float) -> None:
+    assert overview.by_tens(now) == end

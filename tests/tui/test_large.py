@@ -93,6 +93,7 @@ def test_memory(home: Path, tmp_path: Path) -> None:
 
 ASKED: dict[str, Callable[[Any], Any]] = {
     "everything": questions.everything,
+    "first": questions.first,
     "strips": lambda state: questions.strips(state, [("w0000", "p0")]),
     "params": lambda state: questions.params(state, [pipeline(state)]),
     "runs": questions.runs,

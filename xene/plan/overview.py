@@ -6,6 +6,7 @@ Styles are words, as in `plan.drawing`: a phase, DIM, BOLD or nothing. `now` is 
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
@@ -173,6 +174,11 @@ def seen(agent: Json, now: float) -> str:
     """How long ago it was heard last; `never`."""
     when = at(agent["lastSeenAt"])
     return "never" if when is None else f"{format_age(now - when)} ago"
+
+
+def by_tens(now: float) -> float:
+    """The end of the ten seconds that it is: ages of that are seldom drawn anew, and never too low."""
+    return math.ceil(now / 10) * 10.0
 
 
 # -- the whole

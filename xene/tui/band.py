@@ -20,9 +20,9 @@ class Band(Widget):
 
     DEFAULT_CSS = "Band { height: auto; }"
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, lines: Sequence[Line] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.lines: Sequence[Line] = ()
+        self.lines = lines
         self._palette: styles.Palette = {}
 
     def show(self, lines: Sequence[Line]) -> None:

@@ -61,7 +61,8 @@ class Main(Frame):
     def __init__(self, filter: str = "") -> None:
         super().__init__(id="main")
         self._text = filter
-        self._head, self._detail = Band(id="head"), Band(id="detail")
+        # As high as they will be, so that what stands between them is not drawn again when they are filled.
+        self._head, self._detail = Band([()], id="head"), Band([(), ()], id="detail")
         self._tabs = TabBar([part.name_of for part in PARTS], id="tabs")
         self._overview = Overview()
         self._panes: tuple[Pane, ...] = (self._overview, *(part() for part in PARTS[1:]))
@@ -93,7 +94,8 @@ class Main(Frame):
         self.pane.look()
 
     def _look_at_all(self) -> None:
-        self.ask("everything", questions.everything, self._take)
+        question = questions.first if self.found is None else questions.everything
+        self.ask("everything", question, self._take)
 
     def _take_at_work(self, pid: int | None) -> None:
         """Look at everything again if somebody else is at work, or if what was due next has passed."""
@@ -126,7 +128,7 @@ class Main(Frame):
         self._head.show(lines)
 
     def _of_found(self, found: Mapping[str, Any], now: float) -> list[Line]:
-        lines = [overview.control(found, now)]
+        lines = [overview.control(found, overview.by_tens(now))]
         if found["repo"]:
             lines.append(overview.repository(found["repo"], now))
         alarms = overview.alarms(found["alarms"], now)

@@ -46,6 +46,7 @@ class Overview(Pane):
     def give(self, found: Json) -> None:
         self.agents = {agent["name"]: agent for agent in found["agents"]}
         self._all, self._texts = found["pipelines"], ()
+        self._strips.update(found.get("strips", {}))
         self.below.show(found["agents"])
         self.lay_out()
 

@@ -13,12 +13,20 @@ from xene.store.overview import Key
 
 Json = dict[str, Any]
 
+SIGHT = 60  # pipelines that fit on most screens
 MOST = 500  # runs and events that are listed
 
 
 def everything(state: State) -> Json:
     """The overview, without the runs of each pipeline: those are asked for where they can be seen."""
     return overview.look(state, time.time(), last=0)
+
+
+def first(state: State) -> Json:
+    """The same with `strips`, those of the pipelines that are seen first: so these are drawn once, not twice."""
+    found = everything(state)
+    keys = [(row["workflow"], row["name"]) for row in found["pipelines"][:SIGHT]]
+    return {**found, "strips": strips(state, keys)}
 
 
 def at_work(state: State) -> int | None:
