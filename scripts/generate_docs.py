@@ -75,10 +75,12 @@ def picture(path: pathlib.Path) -> None:
 def live_screen(directory: pathlib.Path) -> None:
     """Pictures of the live screen, over the state that its tests use."""
     sys.path.insert(0, str(ROOT))
-    from tests.tui import scenes
+    from tests.tui import pictures, scenes
 
-    for name, svg in scenes.pictures().items():
-        (directory / name).write_text(svg)
+    async def keep(seat: pictures.Seat, name: str) -> None:
+        (directory / name).write_text(await pictures.svg_of(seat))
+
+    scenes.pictures(keep)
 
 
 def wait_for_prompts(count: int) -> None:

@@ -180,6 +180,6 @@ def test_agents() -> None:
     )
 
 
-@pytest.mark.parametrize(("now", "end"), [(100.0, 100.0), (100.1, 110.0), (109.9, 110.0), (110.0, 110.0)])
-def test_ages_that_go_on_by_tens(now: float, end: float) -> None:
-    assert overview.by_tens(now) == end
+@pytest.mark.parametrize(("age", "shown"), [(0.0, 0.0), (9.9, 0.0), (10.0, 10.0), (129.0, 120.0)])
+def test_ages_that_go_on_by_tens(age: float, shown: float) -> None:
+    assert overview.by_tens(age) == shown

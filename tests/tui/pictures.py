@@ -17,28 +17,39 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 SHOWN = 12  # differing elements that are told
 
 
+WRITES = os.environ.get("XENE_SNAPSHOTS") == "write"
+
+
+def shot(seat: Seat) -> str:
+    """What the app shows now; in the fonts of whoever looks at it, none are fetched."""
+    svg = seat.app.export_screenshot(title="xene status", simplify=True)
+    return re.sub(r"(?s)@font-face \{.*?\}\s*", "", svg)
+
+
 async def svg_of(seat: Seat) -> str:
-    """What the app shows, once it stands still; in the fonts of whoever looks at it, none are fetched."""
-    seen: list[str] = []
+    """What the app shows, once it stands still."""
+    seen = ["", ""]
 
     def still() -> bool:
-        seen.append(seat.app.export_screenshot(title="xene status", simplify=True))
-        return len(seen) > 1 and seen[-1] == seen[-2]
+        seen.append(shot(seat))
+        return seen[-1] == seen[-2] == seen[-3]
 
     await seat.until(still, "a screen that stands still")
-    return re.sub(r"(?s)@font-face \{.*?\}\s*", "", seen[-1])
+    return seen[-1]
 
 
-def compare(path: Path, found: str, directory: Path) -> None:
-    """`found` is what `path` keeps; else it is laid into `directory`, to be looked at beside that."""
-    if os.environ.get("XENE_SNAPSHOTS") == "write":
+async def compare(seat: Seat, path: Path, directory: Path) -> None:
+    """Wait until the app shows what `path` keeps; else what it shows is laid into `directory`, to be looked at."""
+    if WRITES:
         path.parent.mkdir(exist_ok=True)
-        path.write_text(found)
+        path.write_text(await svg_of(seat))
     kept = path.read_text() if path.exists() else ""
-    if found != kept:
-        shown = directory / path.name
-        shown.write_text(found)
-        raise AssertionError(f"{shown} differs from {path}:\n" + "\n".join(_differences(kept, found)))
+    try:
+        await seat.until(lambda: shot(seat) == kept, f"what {path.name} shows")
+    except AssertionError:
+        (directory / path.name).write_text(found := shot(seat))
+        lines = "\n".join(_differences(kept, found))
+        raise AssertionError(f"{directory / path.name} differs from {path}:\n{lines}") from None
 
 
 def _differences(kept: str, found: str) -> list[str]:

@@ -12,7 +12,6 @@ from unittest import mock
 
 from tests.tui import shop
 from tests.tui.conftest import Seat, seated
-from tests.tui.pictures import svg_of
 from xene.tui.answers import Answer
 from xene.tui.log import Log
 from xene.tui.trigger_slots import TriggerSlots
@@ -113,22 +112,25 @@ SCENES: list[Scene] = [
 PICTURE = (110, 28)
 
 
-def pictures() -> dict[str, str]:
-    """SVGs by the name of their file in docs/images."""
+Take = Callable[[Seat, str], Awaitable[None]]
+
+
+def pictures(take: Take) -> None:
+    """Have the pictures taken: each when it is to be seen, with the name of its file in docs/images."""
     with tempfile.TemporaryDirectory() as root, mock.patch.dict(os.environ, {"TZ": "UTC"}):
         time.tzset()
         home = Path(root) / "home"
         home.mkdir(mode=0o700)
         shop.lay(home)
         with mock.patch.object(time, "time", lambda: shop.NOW):
-            return asyncio.run(_taken(home))
+            asyncio.run(_taken(home, take))
 
 
-async def _taken(home: Path) -> dict[str, str]:
+async def _taken(home: Path, take: Take) -> None:
     async with seated(home, PICTURE) as seat:
         await overview(seat)
         await seat.go_to("shop/build")
-        found = {"status-overview.svg": await svg_of(seat)}
+        await take(seat, "status-overview.svg")
         seat.app.open_run(shop.FAILED)
         await graph(seat)
-        return {**found, "status-run.svg": await svg_of(seat)}
+        await take(seat, "status-run.svg")

@@ -49,7 +49,8 @@ def test_what_the_line_says() -> None:
     )
     assert text_of(groups.name(group)) == "▾ shop 2"
     assert text_of(groups.newest(group, 20)) == "✗-"
-    assert text_of(groups.waits(group, AGENTS)) == "team=web"
+    assert text_of(groups.waits(group, AGENTS)) == ""
+    assert text_of(groups.detail(group, AGENTS)[0]) == "shop 2 pipelines, none in trouble  team=web"
 
 
 def test_a_folded_line_says_what_waits_below_it() -> None:
@@ -58,6 +59,18 @@ def test_a_folded_line_says_what_waits_below_it() -> None:
     assert text_of(groups.name(group)) == "▸ shop 2"
     assert text_of(groups.waits(group, AGENTS)) == "build waits"
     assert text_of(groups.detail(group, AGENTS)[1]) == "build: 1 run Queued, WaitingForCapacity"
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [([False, False], ""), ([True, False], "build suspended"), ([True, True], "suspended")],
+)
+@pytest.mark.parametrize("folded", [False, True])
+def test_that_it_is_suspended_is_said(held: list[bool], words: str, folded: bool) -> None:
+    rows = [row("shop", name, suspended=each) for name, each in zip(("build", "ship"), held, strict=True)]
+    group = Group("shop", rows, folded)
+    assert text_of(groups.waits(group, AGENTS)) == words
+    assert text_of(groups.detail(group, AGENTS)[1]) == (words or "nothing waits")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.conftest import Seat, play, seated
-from tests.tui.pictures import SNAPSHOTS, compare, contrasts, svg_of
+from tests.tui.pictures import SNAPSHOTS, compare, contrasts
 from tests.tui.scenes import SCENES, overview, pictures
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -35,7 +35,7 @@ async def both_themes(seat: Seat, name: str, directory: Path) -> None:
     for theme in ("dark", "light"):
         seat.app.theme = f"textual-{theme}"
         await seat.pilot.pause()
-        compare(SNAPSHOTS / f"{name}-{theme}.svg", await svg_of(seat), directory)
+        await compare(seat, SNAPSHOTS / f"{name}-{theme}.svg", directory)
         least = FAR_CONTRAST if seat.app.screen.is_modal else LEAST_CONTRAST
         faint = [(round(found, 2), text) for found, text in contrasts(seat.app) if found < least]
         assert not faint, f"{name} {theme}: {faint}"
@@ -44,8 +44,7 @@ async def both_themes(seat: Seat, name: str, directory: Path) -> None:
 
 
 def test_the_pictures_of_the_docs(tmp_path: Path) -> None:
-    for name, found in pictures().items():
-        compare(IMAGES / name, found, tmp_path)
+    pictures(lambda seat, name: compare(seat, IMAGES / name, tmp_path))
 
 
 def colors(seat: Seat) -> set[tuple[int, int, int]]:

@@ -136,10 +136,13 @@ def sign(state_path: str) -> Sign | None:
 
 def controls(state_path: str) -> bool:
     """Whether a controller is at work on the state, not only a command that does what it was asked to."""
-    if holder(state_path) is None:
-        return False
-    seen = sign(state_path)
-    return seen is not None and seen.role == CONTROLLER
+    return controller(state_path) is not None
+
+
+def controller(state_path: str) -> int | None:
+    """The pid of the controller that is at work on the state; None where there is none, whatever else goes on."""
+    pid, seen = holder(state_path), sign(state_path)
+    return pid if seen is not None and seen.role == CONTROLLER else None
 
 
 def holder(state_path: str) -> int | None:

@@ -26,7 +26,7 @@ def look(state: State, now: float, labels: Labels = anything, last: int = stored
     with state.snapshot() as conn:
         found = stored.overview(state, since=now - PERIOD, labels=labels, last=last)
         standing = gitops.read(conn)
-    pid = lock.holder(state.path)
+    pid = lock.controller(state.path)
     return {
         "controller": None if pid is None else {"pid": pid},
         "repo": None if standing is None else repository(standing),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from xene.model import phases
 from xene.model.units import format_age
@@ -109,17 +109,20 @@ def countdown(instant: str | None, now: float) -> str:
     return "now" if due <= now else f"in {format_age(due - now)}"
 
 
-def waits(pipeline: Json, agents: Mapping[str, Json]) -> str:
-    """What of a pipeline waits, and why; "" where nothing does. What needs a person comes first."""
-    return "; ".join(_waits(pipeline, agents))
+def waits(pipeline: Json, agents: Mapping[str, Json], *, commands: bool = True) -> str:
+    """What of a pipeline waits, and why; "" where nothing does. What needs a person comes first.
+
+    `commands`: with the command that says what is asked, for those who read this on paper.
+    """
+    return "; ".join(_waits(pipeline, agents, commands))
 
 
-def _waits(pipeline: Json, agents: Mapping[str, Json]) -> Iterator[str]:
+def _waits(pipeline: Json, agents: Mapping[str, Json], commands: bool) -> Iterator[str]:
     if pipeline["phase"] == phases.NOT_SCHEDULED:
         yield _reasoned("not placed", pipeline)
     kinds = sorted(pipeline["open"], key=lambda kind: _ORDER.get(kind["phase"], len(_ORDER)))
     for kind in kinds:
-        yield from _open(kind, agents.get(kind["agent"]))
+        yield from _open(kind, agents.get(kind["agent"]), commands)
     if pipeline["followers"]:
         fires, needs = pipeline["followers"]["count"], ", ".join(pipeline["followers"]["needs"])
         yield f"{_count(fires, 'fire')} until {needs} has ended"
@@ -136,11 +139,11 @@ _ORDER = {
 }
 
 
-def _open(kind: Json, agent: Json | None) -> Iterator[str]:
+def _open(kind: Json, agent: Json | None, commands: bool) -> Iterator[str]:
     runs = _count(kind["count"], "run")
     where = _reach(kind["agent"], agent)
     if kind["reason"] == phases.WAITING_FOR_APPROVAL:
-        yield f"{runs} for approval: xene why run/{kind['oldest']}"
+        yield f"{runs} for approval" + (f": xene why run/{kind['oldest']}" if commands else "")
     elif kind["phase"] == phases.UNKNOWN:
         yield f"{runs} Unknown" + (f": {where}" if where else "")
     elif kind["reason"]:
@@ -170,15 +173,15 @@ def load(agent: Json) -> str:
     return f"{agent['capacityUsed'] or 0}/{'?' if total is None else total}"
 
 
-def seen(agent: Json, now: float) -> str:
-    """How long ago it was heard last; `never`."""
+def seen(agent: Json, now: float, step: Callable[[float], float] = float) -> str:
+    """How long ago it was heard last, in steps of `step`; `never`."""
     when = at(agent["lastSeenAt"])
-    return "never" if when is None else f"{format_age(now - when)} ago"
+    return "never" if when is None else f"{format_age(step(now - when))} ago"
 
 
-def by_tens(now: float) -> float:
-    """The end of the ten seconds that it is: ages of that are seldom drawn anew, and never too low."""
-    return math.ceil(now / 10) * 10.0
+def by_tens(age: float) -> float:
+    """An age whose last seconds are left off, so that it is seldom drawn anew: over a slow line each time costs."""
+    return math.floor(age / 10) * 10.0
 
 
 # -- the whole
@@ -200,13 +203,15 @@ def alarms(found: Json, now: float) -> list[Alarm]:
     return lines
 
 
-def control(found: Json, now: float, hint: str = "") -> Line:
+def control(found: Json, now: float, hint: str = "", step: Callable[[float], float] = float) -> Line:
     """Whether somebody is at work on the state, else as of when the agents were heard, and what to do about it."""
     if found["controller"] is not None:
         return (Span("control:  "), Span(f"at work, process {found['controller']['pid']}", phases.READY))
     as_of = found["asOf"]
     when = (
-        f"as of {as_of}, {format_age(now - (at(as_of) or now))} ago" if as_of else "no agent was ever heard"
+        f"as of {as_of}, {format_age(step(now - (at(as_of) or now)))} ago"
+        if as_of
+        else "no agent was ever heard"
     )
     return (
         Span("control:  "),

@@ -20,7 +20,7 @@ def agent_columns(width: int) -> Sequence[Column]:
         Column("AGENT", 30 if wide else 18, lambda row, _: plain(row["name"])),
         Column("PHASE", 22, lambda row, _: (Span(phase_words.agent(row), row["phase"]),)),
         Column("USED", 14 if wide else 9, lambda row, _: _used(row, 8 if wide else 3)),
-        Column("SEEN", 10, lambda row, now: plain(overview.seen(row, overview.by_tens(now)))),
+        Column("SEEN", 10, lambda row, now: plain(overview.seen(row, now, overview.by_tens))),
         Column("VERSION", 12, lambda row, _: plain((row["version"] or "")[:12]), least=100),
         Column(
             "REASON",

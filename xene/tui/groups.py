@@ -81,18 +81,22 @@ def due(group: Group) -> str | None:
 
 
 def waits(group: Group, agents: Mapping[str, Json]) -> Line:
-    """Which pipelines below a folded line wait; else its labels, since the lines below say what waits."""
-    if not group.folded:
-        labels = group.pipelines[0]["labels"]
-        return (Span(" ".join(f"{label}={value}" for label, value in sorted(labels.items())), DIM),)
-    names = [pipeline for pipeline, _ in _waiting(group, agents)]
-    verb = "wait" if len(names) > 1 else "waits"
-    return (Span(f"{', '.join(names)} {verb}"),) if names else ()
+    """That it is suspended; and which pipelines wait, below a line that is folded."""
+    names = [pipeline for pipeline, _ in _waiting(group, agents)] if group.folded else []
+    waiting = f"{', '.join(names)} {'wait' if len(names) > 1 else 'waits'}" if names else ""
+    return (Span("; ".join(word for word in (_suspended(group), waiting) if word)),)
+
+
+def _suspended(group: Group) -> str:
+    held = [row["name"] for row in group.pipelines if row["suspended"]]
+    if not held:
+        return ""
+    return "suspended" if len(held) == len(group.pipelines) else f"{', '.join(held)} suspended"
 
 
 def _waiting(group: Group, agents: Mapping[str, Json]) -> list[tuple[str, str]]:
     """Pipelines of which something waits, and what."""
-    found = ((row["name"], overview.waits(row, agents)) for row in group.pipelines)
+    found = ((row["name"], overview.waits(row, agents, commands=False)) for row in group.pipelines)
     return [(pipeline, clean(words)) for pipeline, words in found if words]
 
 
@@ -100,8 +104,15 @@ def detail(group: Group, agents: Mapping[str, Json]) -> Sequence[Line]:
     """A workflow in two lines: how many of its pipelines are well, and what waits."""
     bad = sum(map(_in_trouble, group.pipelines))
     trouble = Span(f"{bad} in trouble", phases.ERROR) if bad else Span("none in trouble", phases.SUCCESS)
-    first = (Span(f"{group.name} ", BOLD), Span(f"{len(group.pipelines)} pipelines, "), trouble)
-    words = "; ".join(f"{pipeline}: {words}" for pipeline, words in _waiting(group, agents))
+    labels = " ".join(f"{label}={value}" for label, value in sorted(group.pipelines[0]["labels"].items()))
+    first = (
+        Span(f"{group.name} ", BOLD),
+        Span(f"{len(group.pipelines)} pipelines, "),
+        trouble,
+        Span(f"  {labels}", DIM),
+    )
+    waiting = [f"{pipeline}: {words}" for pipeline, words in _waiting(group, agents)]
+    words = "; ".join(word for word in (_suspended(group), *waiting) if word)
     return first, (Span(words or "nothing waits"),)
 
 

@@ -87,6 +87,12 @@ class Main(Frame):
         self.set_interval(STATE_LOOK, lambda: self.ask("at work", questions.at_work, self._take_at_work))
         self.look()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Orders, views and folding are of the overview alone."""
+        if action in ("sort", "keep_view", "fold_all", "other") and self.pane is not self._overview:
+            return False
+        return super().check_action(action, parameters)
+
     # -- what is shown
 
     def look(self) -> None:
@@ -128,7 +134,8 @@ class Main(Frame):
         self._head.show(lines)
 
     def _of_found(self, found: Mapping[str, Any], now: float) -> list[Line]:
-        lines = [overview.control(found, overview.by_tens(now))]
+        looking = (Span("   only to look at", phases.UNKNOWN),) if self.status.read_only else ()
+        lines: list[Line] = [(*overview.control(found, now, step=overview.by_tens), *looking)]
         if found["repo"]:
             lines.append(overview.repository(found["repo"], now))
         alarms = overview.alarms(found["alarms"], now)

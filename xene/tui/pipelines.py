@@ -98,7 +98,7 @@ class Overview(Pane):
 
     def waits(self, row: Json, wordy: bool) -> str:
         """What waits; that it is suspended too, where no column says so."""
-        words = overview.waits(row, self.agents)
+        words = overview.waits(row, self.agents, commands=False)
         return words if wordy or not row["suspended"] else f"suspended; {words}" if words else "suspended"
 
     # -- the cursor

@@ -30,8 +30,8 @@ def first(state: State) -> Json:
 
 
 def at_work(state: State) -> int | None:
-    """The pid of who is at work on the state: that changes without a word in it."""
-    return lock.holder(state.path)
+    """The pid of the controller that is at work on the state: that changes without a word in it."""
+    return lock.controller(state.path)
 
 
 def strips(state: State, keys: Sequence[Key]) -> dict[Key, list[Json]]:
