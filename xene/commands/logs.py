@@ -35,6 +35,9 @@ Since = Annotated[
 Attempt = Annotated[
     Optional[int], typer.Option("--attempt", metavar="N", help="Only this attempt; default: all.")
 ]
+Marked = Annotated[
+    bool, typer.Option("--mark-attempts", help="Say where a second attempt begins, a third, and so on.")
+]
 
 
 def logs(
@@ -45,6 +48,7 @@ def logs(
     tail: LastLines = None,
     since: Since = None,
     attempt: Attempt = None,
+    marked: Marked = False,
 ) -> int:
     """Print what the steps of a run said: all of them in the order in which they began, or one.
 
@@ -65,7 +69,7 @@ def logs(
     check_attempt(row, attempt)
     recent = recent_steps(row, options.instant(since, "--since"))
     several = step is None or len(steps_of(row, task)) > 1
-    out = ToStdout(prefixed=several, color=call.color(), live=follow)
+    out = ToStdout(prefixed=several, color=call.color(), live=follow, marked=marked)
 
     def emit(source: tuple[str, str, str, int], data: bytes) -> None:
         notices.end()  # what the step says is what the user waits for
