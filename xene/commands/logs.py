@@ -92,12 +92,20 @@ def chosen(row: Row, part: str | None) -> tuple[str | None, str | None]:
     """Task and step that `part` names. Raises NotFound with a did-you-mean."""
     if part is None:
         return None, None
-    task, slash, step = part.partition("/")
+    task, slash, step = _split(part, row["tasks"])
     _check(task, row["tasks"], f"run {row['id']} has no task {task}")
     if slash:
         known = dict.fromkeys(name for names in steps_of(row, task) for name in names)
         _check(step, list(known), f"task {task} has no step {step}")
     return task, step if slash else None
+
+
+def _split(part: str, tasks: Any) -> tuple[str, str, str]:
+    """Task, slash, step. The values in an instance's name may hold slashes too."""
+    head, slash, step = part.rpartition("/")
+    if part in tasks:
+        return part, "", ""
+    return (head, slash, step) if head in tasks else part.partition("/")
 
 
 def steps_of(row: Row, task: str | None) -> list[list[str]]:
