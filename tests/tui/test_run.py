@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 
 from tests.tui import shop
 from tests.tui.conftest import Seat, play
-from tests.tui.test_screen import stubbed
+from tests.tui.test_screen import called, stubbed
 from xene.tui import log as log_module
 from xene.tui.log import Log, colored
 from xene.tui.main import Main
@@ -98,6 +99,26 @@ def test_n_asks_for_what_where_nothing_is_searched_for(home: Path, still: None, 
             await seat.sees("'line 29': 100 of 100")
 
     play(scene)
+
+
+def test_what_is_typed_in_one_go_is_searched_for(home: Path, still: None, early: None) -> None:
+    """Keys that were on their way while the line to search by was opened: `a` and `x` would be acts."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await opened(seat)
+            for char in "/x29":
+                seat.app.post_message(events.Key("slash" if char == "/" else char, char))
+            await seat.sees("'x29': 0 in")
+            await seat.press("escape")
+            await seat.sees_no("'x29'")
+            for char in "/line 29":
+                key = {"/": "slash", " ": "space"}.get(char, char)
+                seat.app.post_message(events.Key(key, char))
+            await seat.sees("'line 29': 100 of 100")
+
+    play(scene)
+    assert called(home) == []
 
 
 def test_esc_takes_the_search_away_first(home: Path, still: None, early: None) -> None:
