@@ -112,10 +112,10 @@ def test_what_is_typed_in_one_go_is_searched_for(home: Path, still: None, early:
             await seat.sees("'x29': 0 in")
             await seat.press("escape")
             await seat.sees_no("'x29'")
-            for char in "/line 29":
-                key = {"/": "slash", " ": "space"}.get(char, char)
+            for char in "/line 29\rN":
+                key = {"/": "slash", " ": "space", "\r": "enter"}.get(char, char)
                 seat.app.post_message(events.Key(key, char))
-            await seat.sees("'line 29': 100 of 100")
+            await seat.sees("'line 29': 99 of 100")
 
     play(scene)
     assert called(home) == []

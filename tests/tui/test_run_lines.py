@@ -54,15 +54,17 @@ def test_values_are_shown_as_the_steps_see_them() -> None:
 def test_the_question_of_an_approval_is_told() -> None:
     waits = shapes.task(phase="NotExecuted", reason="WaitingForApproval", message="Ship it?")
     assert asked(shapes.run(tasks={"ship": waits})) == "ship waits for approval: Ship it?"
-    line = shown(detail(Part(1, "ship", None, waits), {"ship": "approved by eve: once"}, NOW, "3 lines"))
+    line = shown(
+        detail(Part(1, "ship", None, waits), {"ship": "approved by eve: once"}, "3 lines", NOW, 200)[0]
+    )
     assert line == " ◌ ship WaitingForApproval  Ship it?  3 lines"
 
 
 def test_who_answered_and_why_is_told_at_the_task() -> None:
     answers = {"ship": "approved by eve: looks right"}
     part = Part(1, "ship", None, task())
-    assert shown(detail(part, answers, NOW, "")) == " ✓ ship 20s  approved by eve: looks right"
-    assert shown(detail(part._replace(task="test"), answers, NOW, "")) == " ✓ test 20s"
+    assert shown(detail(part, answers, "", NOW, 200)[0]) == " ✓ ship 20s  approved by eve: looks right"
+    assert shown(detail(part._replace(task="test"), answers, "", NOW, 200)[0]) == " ✓ test 20s"
     refused = shapes.task(phase="NotExecuted", reason="Rejected", message="rejected by eve: no")
-    line = shown(detail(Part(1, "ship", None, refused), {"ship": "rejected by eve: no"}, NOW, ""))
+    line = shown(detail(Part(1, "ship", None, refused), {"ship": "rejected by eve: no"}, "", NOW, 200)[0])
     assert line.count("rejected by eve: no") == 1

@@ -99,10 +99,8 @@ class Status(App[None]):
 
     def on_key(self, event: Key) -> None:
         """What is typed into a line before that has the focus is meant for it all the same: `/abc` in one go."""
-        if isinstance(self.focused, Field) and event.is_printable:
-            event.stop()
-            event.prevent_default()
-            self.focused.insert_text_at_cursor(event.character or "")
+        if isinstance(self.focused, Field):
+            self.focused.ahead(event)
 
     def _frames(self) -> list[Frame]:
         return [screen for screen in self.screen_stack if isinstance(screen, Frame)]

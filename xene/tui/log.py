@@ -245,6 +245,8 @@ class Log(ScrollView, can_focus=True):
 
     def search(self, text: str) -> None:
         """Mark where this stands, whatever its case, and go to the last place."""
+        if text == self._search:
+            return
         self._search, self._at, self._seeks, self._matches = text, -1, False, None
         self._shown.clear()
         found = self.matches()

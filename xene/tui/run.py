@@ -14,10 +14,7 @@ from textual.widgets import ContentSwitcher, Footer, Input
 
 from xene.model import phases
 from xene.model.ids import is_run_id
-from xene.plan import drawing, overview
-from xene.plan.drawing.gantt import span as took
-from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, wrapped
-from xene.plan.marks import MARKS
+from xene.plan import drawing
 from xene.tui import questions
 from xene.tui.acts import Subject
 from xene.tui.band import Band, TabBar
@@ -26,12 +23,11 @@ from xene.tui.field import Field
 from xene.tui.frame import Frame, answer_lines
 from xene.tui.log import Log
 from xene.tui.page import Page
-from xene.tui.run_lines import Part, asked, detail, outputs, part_line, tree
+from xene.tui.run_lines import Part, detail, head, outputs, part_line, tree
 from xene.tui.sheet import GAP, Column, Sheet
 
 PARTS = ("Log", "Graph", "Timeline", "Outputs", "Why")
 WORDS = ("Outputs", "Why")  # those are wrapped
-MOST = 3  # lines that the head, and what the cursor stands on, may take
 AGAIN = 5  # seconds until the log of a run under way is read again, where nobody follows it
 REST = 0.15  # seconds that the cursor rests on a step before its log is opened
 
@@ -128,21 +124,7 @@ class Run(Frame):
 
     def _head(self) -> None:
         assert self.found is not None
-        run, now = self.found["run"], time.time()
-        words = asked(run) or ": ".join(word for word in (run["reason"], run["message"]) if word)
-        taken = overview.seconds(run, now)
-        length = "" if taken is None else f" {took(taken)}"
-        first = (
-            Span(f"{run['workflow']}/{run['pipeline']}", BOLD),
-            Span(f"  {MARKS.get(run['phase'], ' ')} {run['phase']}", run["phase"]),
-            Span(f"{length}  {run['id']}  on {run['agent']}  by {run['trigger']}", DIM),
-        )
-        said = words if run["phase"] != phases.SUCCESS else ""
-        self._head_band.show([first, *(self._wrapped((Span(clean(said)),)) if said else ())])
-
-    def _wrapped(self, line: Line) -> list[Line]:
-        """A line of a band, on as many as it takes, if those are not too many."""
-        return wrapped(line, max(20, self.size.width))[:MOST]
+        self._head_band.show(head(self.found["run"], time.time(), self.size.width))
 
     @property
     def _shown(self) -> str:
@@ -228,7 +210,7 @@ class Run(Frame):
         if part is not None:
             answers = {} if self.found is None else self.found["answers"]
             log = self._log.say() if self._shown == "Log" else ""
-            self._detail.show(self._wrapped(detail(part, answers, time.time(), log)))
+            self._detail.show(detail(part, answers, log, time.time(), self.size.width))
 
     def moved(self) -> None:
         super().moved()
@@ -295,9 +277,10 @@ class Run(Frame):
         self.set_focus(self._box)
 
     def _hide_search(self) -> None:
+        self._log.search(self._box.value)  # the word that it has changed may still be on its way
         self._box.remove_class("shown")
         self.set_focus(self._log)
 
     @on(Input.Changed, "#search")
-    def _typed(self, event: Input.Changed) -> None:
-        self._log.search(event.value)
+    def _typed(self) -> None:
+        self._log.search(self._box.value)  # not `event.value`: more may have been typed since

@@ -9,11 +9,12 @@ from xene.model import phases
 from xene.plan import overview
 from xene.plan.drawing.gantt import span as took
 from xene.plan.drawing.graph import phase_of, task_of
-from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, columns, squeezed
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, columns, squeezed, wrapped
 from xene.plan.marks import MARKS
 
 Json = Mapping[str, Any]
 
+MOST = 3  # lines that the head, and what the cursor stands on, may take
 LEAST = 6  # columns of a name, however little room there is
 
 
@@ -45,17 +46,37 @@ def asked(run: Json) -> str:
     return "; ".join(words)
 
 
-def detail(part: Part, answers: Mapping[str, str], now: float, log: str) -> Line:
+def head(run: Json, now: float, width: int) -> list[Line]:
+    """What the run is, and below it what it asks, or why it is as it is."""
+    taken = overview.seconds(run, now)
+    length = "" if taken is None else f" {took(taken)}"
+    first = (
+        Span(f"{run['workflow']}/{run['pipeline']}", BOLD),
+        Span(f"  {MARKS.get(run['phase'], ' ')} {run['phase']}", run["phase"]),
+        Span(f"{length}  {run['id']}  on {run['agent']}  by {run['trigger']}", DIM),
+    )
+    words = asked(run) or ": ".join(word for word in (run["reason"], run["message"]) if word)
+    said = clean(words) if run["phase"] != phases.SUCCESS else ""
+    return [first, *(_wrapped((Span(said),), width) if said else ())]
+
+
+def _wrapped(line: Line, width: int) -> list[Line]:
+    """On as many lines as it takes, if those are not too many."""
+    return wrapped(line, max(20, width))[:MOST]
+
+
+def detail(part: Part, answers: Mapping[str, str], log: str, now: float, width: int) -> list[Line]:
     """What the cursor stands on in full: `log` is what is to be said of its log."""
     message = clean(part.state["message"] or "") if part.task else ""  # that of the run stands in the head
     waits = part.state["reason"] == phases.WAITING_FOR_APPROVAL
     given = "" if part.step or waits else clean(answers.get(part.task or "", ""))
     words = dict.fromkeys(each for each in (message, given) if each)
-    return (
+    line = (
         *part_line(part, now),
         *(Span(f"  {each}") for each in words),
         Span(f"  {log}" if log else "", DIM),
     )
+    return _wrapped(line, width)
 
 
 def part_line(part: Part, now: float, room: int = 1000) -> Line:
