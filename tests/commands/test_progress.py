@@ -88,6 +88,19 @@ def test_a_pipe_gets_every_byte(capfdbinary: pytest.CaptureFixture[bytes]) -> No
     assert capfdbinary.readouterr().out == b"t/s | \x00\xff\x1b[2J\r\nt/s | last\n"
 
 
+def test_where_an_attempt_begins_can_be_marked(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    first, second = (Source("r", "t", "s", number) for number in (1, 2))
+    for prefixed, expected in (
+        (False, b"one\ntwo\n--- attempt 2 ---\nthree\nfour"),
+        (True, b"t/s | one\nt/s | two\nt/s | --- attempt 2 ---\nt/s | three\nt/s | four\n"),
+    ):
+        out = speech.ToStdout(prefixed=prefixed, color=False, marked=True)
+        for source, piece in ((first, b"one\n"), (first, b"two"), (second, b"three\n"), (second, b"four")):
+            out.said(source, piece)
+        out.close()
+        assert capfdbinary.readouterr().out == expected
+
+
 def test_at_eighty_columns_the_state_of_a_run_is_seen() -> None:
     (line, *_) = progress.tree(
         [shapes.run(pipeline="a-rather-long-name-of-forty-characters-xx")], shapes.NOW, 10

@@ -119,6 +119,18 @@ def test_logs(host: Terminal) -> None:
     assert host("logs", "nothing/at-all", code=4).out == ""
 
 
+def test_logs_say_where_another_attempt_begins(host: Terminal) -> None:
+    run = host("run", "w/bad", "--wait", code=1).out.strip()
+    host("retry", run, code=0)
+    host("wait", run, code=1)
+    assert host("logs", run, code=0).out == "t/s | oops\n" * 2
+    words = "oops\n--- attempt 2 ---\noops\n"
+    assert host("logs", run, "t/s", "--mark-attempts", code=0).out == words
+    merged = "".join(f"t/s | {line}\n" for line in words.splitlines())
+    assert host("logs", run, "--mark-attempts", code=0).out == merged
+    assert host("logs", run, "--mark-attempts", "-f", code=0).out == merged
+
+
 def test_logs_on_a_terminal_cannot_steer_it(host: Terminal) -> None:
     run = host("run", "w/good", "--wait", code=0).out.strip()
     code, shown = on_a_terminal(host.command("logs", run, "first/raw"), host.environment())

@@ -168,3 +168,42 @@ def test_a_run_that_was_tried_again_begins_with_its_first_attempt() -> None:
     )
     lines = shown(drawing.timeline(again, {"t": []}, START + 100, 60)).splitlines()
     assert lines[1] == "✓ t ████✗" + "░" * 36 + "█████ 20s ×2"
+
+
+def test_a_matrix_that_was_tried_again_has_the_bars_of_both_tries() -> None:
+    """Its sum keeps the instants of the last try alone; those of the first are its instances'."""
+    tries = (attempt(1, "Success", 0, 10), attempt(2, "Success", 90, 100))
+    sum_ = {**task(tries[1]), "attempts": [], "attempt": 2}
+    tasks = {
+        "t": sum_,
+        "t[a]": task(*tries),
+        "t[b]": task(attempt(1, "Error", 5, 15), attempt(2, "Success", 90, 95)),
+    }
+    again = shapes.run(startedAt=rfc3339(START + 90), finishedAt=rfc3339(START + 100), tasks=tasks)
+    (row, *_) = gantt.rows(again, {"t": []}, START + 100)
+    assert [(a.started - START, a.finished and a.finished - START) for a in row.attempts] == [
+        (0, 15),
+        (90, 100),
+    ]
+    assert "25s ×2" in shown(drawing.timeline(again, {"t": []}, START + 100, 60)).splitlines()[1]
+
+
+def test_a_matrix_that_waits_to_be_tried_again_keeps_what_it_did() -> None:
+    waits = {**task(phase="NotExecuted"), "startedAt": None, "finishedAt": None, "attempts": []}
+    tasks = {
+        "t": waits,
+        "t[a]": task(attempt(1, "Success", 0, 10)),
+        "t[b]": task(attempt(1, "Error", 20, 30)),
+    }
+    (row, *_) = gantt.rows(shapes.run(startedAt=rfc3339(START), tasks=tasks), {"t": []}, START + 60)
+    assert [(a.started - START, a.finished and a.finished - START) for a in row.attempts] == [
+        (0, 10),
+        (20, 30),
+    ]
+
+
+def test_long_names_of_instances_can_be_told_apart() -> None:
+    names = [f"test[a rather long name of a platform,{value}]" for value in ("true", "false")]
+    tasks = {"test": task(phase="Success"), **{name: task(attempt(1, "Success", 0, 9)) for name in names}}
+    lines = shown(drawing.timeline(shapes.run(startedAt=rfc3339(START), tasks=tasks), {}, START + 9, 80))
+    assert ",true] " in lines and ",false] " in lines

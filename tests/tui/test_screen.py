@@ -297,7 +297,7 @@ def test_a_log_is_followed_searched_and_read_further_back(
     async def scene() -> None:
         async with stubbed(home) as seat:
             seat.app.open_run(shop.FAILED)
-            await seat.sees("line 3000", "3000 lines")
+            await seat.sees("line 3000", "3,000 lines")
             log = seat.app.screen.query_one(Log)
             await seat.press("slash")
             await seat.type("line 150")

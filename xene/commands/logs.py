@@ -35,6 +35,9 @@ Since = Annotated[
 Attempt = Annotated[
     Optional[int], typer.Option("--attempt", metavar="N", help="Only this attempt; default: all.")
 ]
+Marked = Annotated[
+    bool, typer.Option("--mark-attempts", help="Say where a second attempt begins, a third, and so on.")
+]
 
 
 def logs(
@@ -45,6 +48,7 @@ def logs(
     tail: LastLines = None,
     since: Since = None,
     attempt: Attempt = None,
+    marked: Marked = False,
 ) -> int:
     """Print what the steps of a run said: all of them in the order in which they began, or one.
 
@@ -65,7 +69,7 @@ def logs(
     check_attempt(row, attempt)
     recent = recent_steps(row, options.instant(since, "--since"))
     several = step is None or len(steps_of(row, task)) > 1
-    out = ToStdout(prefixed=several, color=call.color(), live=follow)
+    out = ToStdout(prefixed=several, color=call.color(), live=follow, marked=marked)
 
     def emit(source: tuple[str, str, str, int], data: bytes) -> None:
         notices.end()  # what the step says is what the user waits for
@@ -88,12 +92,20 @@ def chosen(row: Row, part: str | None) -> tuple[str | None, str | None]:
     """Task and step that `part` names. Raises NotFound with a did-you-mean."""
     if part is None:
         return None, None
-    task, slash, step = part.partition("/")
+    task, slash, step = _split(part, row["tasks"])
     _check(task, row["tasks"], f"run {row['id']} has no task {task}")
     if slash:
         known = dict.fromkeys(name for names in steps_of(row, task) for name in names)
         _check(step, list(known), f"task {task} has no step {step}")
     return task, step if slash else None
+
+
+def _split(part: str, tasks: Any) -> tuple[str, str, str]:
+    """Task, slash, step. The values in an instance's name may hold slashes too."""
+    head, slash, step = part.rpartition("/")
+    if part in tasks:
+        return part, "", ""
+    return (head, slash, step) if head in tasks else part.partition("/")
 
 
 def steps_of(row: Row, task: str | None) -> list[list[str]]:

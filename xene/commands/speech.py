@@ -19,21 +19,36 @@ def for_terminal(line: bytes) -> str:
 
 
 class ToStdout:
-    """The words of one run's steps on stdout; `prefixed`: with `task/step | ` before each line."""
+    """The words of one run's steps on stdout; `prefixed`: with `task/step | ` before each line.
 
-    def __init__(self, *, prefixed: bool, color: bool, live: bool = False) -> None:
-        self._prefixed, self._color, self._live = prefixed, color, live
+    `marked`: a line of its own says where a second attempt begins, a third, and so on.
+    """
+
+    def __init__(self, *, prefixed: bool, color: bool, live: bool = False, marked: bool = False) -> None:
+        self._prefixed, self._color, self._live, self._marked = prefixed, color, live, marked
         self._terminal = sys.stdout.isatty()
         self._lines = Lines()
+        self._begun: set[Source] = set()
+        self._last = b"\n"  # what was written last where nothing is put into lines
 
     def said(self, source: Source, data: bytes) -> None:
         """Write a piece."""
+        mark = self._mark(source)
         if not self._prefixed and not self._terminal:
-            self._write(data)
+            begin = mark if self._last.endswith(b"\n") or not mark else b"\n" + mark
+            self._last = begin + data or self._last
+            self._write(begin + data)
             return
         lines = self._lines.ended_by(source, live=self._live)
-        lines += [(source, line) for line in self._lines.feed(source, data)]
+        lines += [(source, line) for line in self._lines.feed(source, mark + data)]
         self._write(b"".join(self._line(whose, line) + b"\n" for whose, line in lines))
+
+    def _mark(self, source: Source) -> bytes:
+        """What stands before the first words of an attempt: nothing before those of the first one."""
+        if not self._marked or source in self._begun:
+            return b""
+        self._begun.add(source)
+        return f"--- attempt {source.attempt} ---\n".encode() if source.attempt > 1 else b""
 
     def close(self) -> None:
         """Write what never got its newline."""

@@ -15,7 +15,7 @@ from typing import Any, Callable, ClassVar, Iterable, Mapping, Sequence
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import AppBlur
+from textual.events import AppBlur, Key
 from textual.markup import escape
 from textual.screen import Screen
 
@@ -23,6 +23,7 @@ from xene.errors import Storage, Usage
 from xene.plan.drawing.spans import DIM, Line, Span
 from xene.tui import prefs, served
 from xene.tui.commandline import CommandLine, Ran
+from xene.tui.field import Field
 from xene.tui.frame import Frame, outcome, whole
 from xene.tui.main import Main
 from xene.tui.messages import Answer, Broken, Moved, Trouble
@@ -95,6 +96,11 @@ class Status(App[None]):
         """A page in a browser is said to have no focus at its beginning, when it has."""
         if served.role():
             event.prevent_default()
+
+    def on_key(self, event: Key) -> None:
+        """What is typed into a line before that has the focus is meant for it all the same: `/abc` in one go."""
+        if isinstance(self.focused, Field):
+            self.focused.ahead(event)
 
     def _frames(self) -> list[Frame]:
         return [screen for screen in self.screen_stack if isinstance(screen, Frame)]

@@ -34,6 +34,15 @@ class Field(Input):
             self._take(event)
             self.screen.focus_next() if event.key == "tab" else self.screen.focus_previous()
 
+    def ahead(self, event: events.Key) -> None:
+        """Take a key that was on its way to something else when this got the focus."""
+        if event.is_printable:
+            self._take(event)
+            self.insert_text_at_cursor(event.character or "")
+        elif event.key == "enter" and self._left is not None:
+            self._take(event)
+            self._left()
+
     def _take(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()

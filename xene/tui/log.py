@@ -28,10 +28,12 @@ TAIL = 1000  # lines that are read at first
 MORE = 10  # times as many are read when more is wanted
 KEPT = 100_000  # lines that are kept of one that is followed
 PIECE = 256 * 1024  # bytes that are taken at once
+HEAVIEST = 32 * 1024 * 1024  # characters of them all that are kept
 LONGEST = 16 * 1024  # characters of a line that are kept
 CUT = " … (cut)"
 FRAME = 0.1  # seconds between two drawings of what came
-_PREFIX = re.compile(r"[\w.,\[\]-]+/[\w.-]+ \| ")  # whose line it is, where several steps are shown
+# Whose line it is, where several steps are shown; the values of a matrix may be any text.
+_PREFIX = re.compile(r"[\w-]+(\[[^\r\x1b]*?\])?/[\w-]+ \| ")
 _COLOR = re.compile("(\x1b\\[[0-9;:]*m)")
 
 
@@ -54,12 +56,15 @@ class Log(ScrollView, can_focus=True):
         self._follows = self.following = False
         self._process: asyncio.subprocess.Process | None = None
         self._lines: list[str] = []
+        self._weight = 0  # characters in all of them
+        self._matches: list[int] | None = None
         self._fresh = False
         self._tail = TAIL
         self._timer: Timer | None = None
         self._ended = ""
         self._search = ""
         self._at = -1  # the line of the match that was gone to last
+        self._seeks = False  # another log was opened, or more of it, while something is searched for
         self._shown: dict[int, Strip] = {}
 
     @property
@@ -70,8 +75,7 @@ class Log(ScrollView, can_focus=True):
     def say(self) -> str:
         """What is to be said of it: whether it is followed, how much of it is here, what went wrong."""
         words = [self._found()] if self._search else []
-        words.append(f"{len(self._lines)} line{'' if len(self._lines) == 1 else 's'}")
-        words += ["m: earlier ones"] if len(self._lines) >= self._tail else []
+        words += [self._extent()] if self.matches() or not self._search else []
         words += ["follows"] if self.following and self._process is not None else []
         return ", ".join(words) + (f"; {self._ended}" if self._ended else "")
 
@@ -79,9 +83,21 @@ class Log(ScrollView, can_focus=True):
         """How often what is searched for stands here, and at which of those places one is."""
         found = self.matches()
         if not found:
-            return f"'{self._search}': not in these lines"
+            return f"'{self._search}': 0 in {'the last ' if self.has_earlier else ''}{self._extent()}"
         here = found.index(self._at) + 1 if self._at in found else "-"
-        return f"'{self._search}': {here} of {len(found)}"
+        return f"'{self._search}': {here} of {len(found):,}"
+
+    def _extent(self) -> str:
+        """How much of it is here."""
+        count = len(self._lines)
+        return f"{count:,} line{'' if count == 1 else 's'}" + (
+            " (m: earlier ones)" if self.has_earlier else ""
+        )
+
+    @property
+    def has_earlier(self) -> bool:
+        """Whether there may be earlier lines that can be read."""
+        return len(self._lines) >= self._tail and self._tail < KEPT
 
     # -- which log
 
@@ -93,10 +109,13 @@ class Log(ScrollView, can_focus=True):
         self._begin()
 
     def _begin(self) -> None:
-        self._lines, self._ended, self._shown = [], "", {}
-        self.following = True
+        self._ended, self._at, self._seeks, self.following = "", -1, True, True
+        self._clear()
         self._measure()
         self.run_worker(self._read(), exclusive=True, group="log")
+
+    def _clear(self) -> None:
+        self._lines, self._weight, self._matches, self._shown = [], 0, None, {}
 
     def again(self) -> None:
         """Read it once more: nobody follows it, and more may have been said."""
@@ -107,7 +126,8 @@ class Log(ScrollView, can_focus=True):
         """What was read before stays until the first of this is there."""
         assert self._line is not None
         self._fresh = True
-        words = ["logs", *self._words, "--tail", str(self._tail), *(["-f"] if self._follows else [])]
+        how = ["--tail", str(self._tail), "--mark-attempts", *(["-f"] if self._follows else [])]
+        words = ["logs", *self._words, *how]
         process = await self._line.start(words)
         self._process = process
         assert process.stdout is not None and process.stderr is not None
@@ -135,14 +155,26 @@ class Log(ScrollView, can_focus=True):
         lines = [line if len(line) <= LONGEST else line[:LONGEST] + CUT for line in lines]
         rest = rest[: LONGEST + 1]  # what follows until the line ends is let go
         if self._fresh:
-            self._fresh, self._lines, self._shown = False, [], {}
+            self._fresh = False
+            self._clear()
         self._lines += lines
-        excess = len(self._lines) - KEPT
-        if excess > 0:
-            del self._lines[:excess]
-            self._shown.clear()
+        self._weight += sum(map(len, lines))
+        self._matches = None
+        self._let_go()
         self._come()
         return rest
+
+    def _let_go(self) -> None:
+        """Only so many lines are kept, and fewer where they are long."""
+        count, weight = max(0, len(self._lines) - KEPT), self._weight
+        weight -= sum(map(len, self._lines[:count]))
+        while weight > HEAVIEST:
+            weight -= len(self._lines[count])
+            count += 1
+        if count:
+            del self._lines[:count]
+            self._weight, self._at = weight, max(-1, self._at - count)
+            self._shown.clear()
 
     def _come(self) -> None:
         """Something came: it is drawn with the next frame, however much more comes until then."""
@@ -152,18 +184,21 @@ class Log(ScrollView, can_focus=True):
     def _draw(self) -> None:
         self._timer = None
         self._measure()
-        if self.following:
+        if self._seeks and self.matches():
+            self._seeks = False
+            self.call_after_refresh(self._go, self.matches()[-1])
+        elif self.following:
             self.call_after_refresh(self.scroll_to, y=len(self._lines), animate=False, immediate=True)
         self.post_message(self.Changed())
 
     def action_more(self) -> None:
         """Read more of what came before."""
-        if len(self._lines) >= self._tail and self._line is not None:
+        if self.has_earlier and self._line is not None:
             self._tail *= MORE
             self._begin()
 
     def action_follow(self) -> None:
-        self.following = not self.following
+        self.following, self._seeks = not self.following, False
         self._come()
 
     # -- drawing
@@ -210,17 +245,23 @@ class Log(ScrollView, can_focus=True):
 
     def search(self, text: str) -> None:
         """Mark where this stands, whatever its case, and go to the last place."""
-        self._search, self._at = text, -1
+        if text == self._search:
+            return
+        self._search, self._at, self._seeks, self._matches = text, -1, False, None
         self._shown.clear()
         found = self.matches()
         if found:
             self._go(found[-1])
+        self.refresh()
         self._come()
 
     def matches(self) -> list[int]:
         """The lines in which what is searched for stands."""
-        wanted = self._search.lower()
-        return [at for at, line in enumerate(self._lines) if wanted in line.lower()] if wanted else []
+        if self._matches is None:
+            wanted = self._search.lower()
+            found = (at for at, line in enumerate(self._lines) if wanted in line.lower())
+            self._matches = list(found) if wanted else []
+        return self._matches
 
     @property
     def searched(self) -> bool:
@@ -239,7 +280,7 @@ class Log(ScrollView, can_focus=True):
             self._come()
 
     def _go(self, at: int) -> None:
-        self.following, self._at = False, at
+        self.following, self._seeks, self._at = False, False, at
         self.scroll_to(y=at, animate=False, immediate=True)
 
 

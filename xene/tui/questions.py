@@ -89,10 +89,24 @@ def slots(state: State, trigger: Mapping[str, Any]) -> list[Json]:
 
 
 def run(state: State, ident: str) -> Json:
-    """`{run, body, artifacts, older, newer}`: a run, its pipeline as it runs it, and its neighbours' ids."""
+    """`{run, body, artifacts, answers, older, newer}`: a run, its pipeline as it runs it, its neighbours' ids.
+
+    `answers`: by task, what somebody said to its approval last: `approved by NAME: WHY`.
+    """
     row = views.run(state, ident)
     body = objects.read_revision(state.conn, row["revision"])["pipeline"]
     older, newer = stored.neighbours(state.conn, ident)
     return {
-        "run": row, "body": body, "artifacts": artifacts.view(state, ident), "older": older, "newer": newer,
+        "run": row, "body": body, "artifacts": artifacts.view(state, ident), "answers": _answers(state, ident),
+        "older": older, "newer": newer,
     }  # fmt: skip
+
+
+def _answers(state: State, ident: str) -> dict[str, str]:
+    """They stand in the run's events, for as long as those are kept."""
+    found: dict[str, str] = {}
+    for event in views.events(state, kind="Run", name=ident, limit=MOST):
+        task, colon, words = (event["message"] or "").removeprefix("task ").partition(": ")
+        if event["reason"] in ("Approved", "Rejected") and colon:
+            found.setdefault(task, words)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar, Mapping
+from typing import Any, ClassVar, Mapping, Sequence
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,10 +14,7 @@ from textual.widgets import ContentSwitcher, Footer, Input
 
 from xene.model import phases
 from xene.model.ids import is_run_id
-from xene.plan import drawing, overview
-from xene.plan.drawing.gantt import span as took
-from xene.plan.drawing.spans import BOLD, DIM, Span, clean
-from xene.plan.marks import MARKS
+from xene.plan import drawing
 from xene.tui import questions
 from xene.tui.acts import Subject
 from xene.tui.band import Band, TabBar
@@ -26,13 +23,19 @@ from xene.tui.field import Field
 from xene.tui.frame import Frame, answer_lines
 from xene.tui.log import Log
 from xene.tui.page import Page
-from xene.tui.run_lines import Part, asked, outputs, part_line, tree
-from xene.tui.sheet import Column, Sheet
+from xene.tui.run_lines import Part, detail, head, outputs, part_line, tree
+from xene.tui.sheet import GAP, Column, Sheet
 
 PARTS = ("Log", "Graph", "Timeline", "Outputs", "Why")
 WORDS = ("Outputs", "Why")  # those are wrapped
 AGAIN = 5  # seconds until the log of a run under way is read again, where nobody follows it
 REST = 0.15  # seconds that the cursor rests on a step before its log is opened
+
+
+def _columns(width: int) -> Sequence[Column]:
+    """The tree: one column, in which names give way to what stands behind them."""
+    room = width - GAP
+    return (Column("", 0, lambda part, now: part_line(part, now, room)),)
 
 
 class Run(Frame):
@@ -70,8 +73,7 @@ class Run(Frame):
         self._ticks = 0
         self._head_band, self._detail = Band(id="head"), Band(id="detail")
         self._tabs = TabBar(PARTS, id="tabs")
-        whole = Column("", 0, part_line)
-        self._tree = Sheet(lambda _: (whole,), lambda part: part[:3], header=False, empty="...", id="parts")
+        self._tree = Sheet(_columns, lambda part: part[:3], header=False, empty="...", id="parts")
         self._log = Log(id="log")
         self._pages = {part: Page(wraps=part in WORDS, id=part.lower()) for part in PARTS[1:]}
         self._box = Field(placeholder="search in the log; n and N go on", id="search", left=self._hide_search)
@@ -122,17 +124,7 @@ class Run(Frame):
 
     def _head(self) -> None:
         assert self.found is not None
-        run, now = self.found["run"], time.time()
-        words = asked(run) or ": ".join(word for word in (run["reason"], run["message"]) if word)
-        taken = overview.seconds(run, now)
-        length = "" if taken is None else f" {took(taken)}"
-        first = (
-            Span(f"{run['workflow']}/{run['pipeline']}", BOLD),
-            Span(f"  {MARKS.get(run['phase'], ' ')} {run['phase']}", run["phase"]),
-            Span(f"{length}  {run['id']}  on {run['agent']}  by {run['trigger']}", DIM),
-        )
-        second = (Span(clean(words)),) if run["phase"] != phases.SUCCESS and words else ()
-        self._head_band.show([first, second] if second else [first])
+        self._head_band.show(head(self.found["run"], time.time(), self.size.width))
 
     @property
     def _shown(self) -> str:
@@ -161,6 +153,9 @@ class Run(Frame):
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
+        if self.found is not None:
+            self._head()
+        self._say_of_log()
 
     def action_part(self, name: str) -> None:
         self._tabs.mark(name)
@@ -213,10 +208,9 @@ class Run(Frame):
         """The line below: what the cursor stands on, and how much of its log is here."""
         part = self.here
         if part is not None:
-            log = f"  {self._log.say()}" if self._shown == "Log" else ""
-            words = ": ".join(word for word in (part.state["reason"], part.state["message"]) if word)
-            line = (*part_line(part, time.time()), Span(log, DIM), Span(f"  {clean(words)}"))
-            self._detail.show([line])
+            answers = {} if self.found is None else self.found["answers"]
+            log = self._log.say() if self._shown == "Log" else ""
+            self._detail.show(detail(part, answers, log, time.time(), self.size.width))
 
     def moved(self) -> None:
         super().moved()
@@ -230,20 +224,22 @@ class Run(Frame):
     # -- going elsewhere
 
     def action_back(self) -> None:
-        if self._box.has_class("shown"):
+        shown = self._box.has_class("shown")
+        if shown:
             self._hide_search()
-        elif self._shown == "Log" and self._log.searched:
+        if self._shown == "Log" and self._log.searched:
             self._box.value = ""
             self._log.search("")
-        else:
+        elif not shown:
             self.app.pop_screen()
 
     def action_log(self, what: str) -> None:
         """What the keys of a log do, wherever the focus is."""
-        if self._shown == "Log":
-            log = self._log
-            acts = {"follow": log.action_follow, "more": log.action_more}
-            acts.get(what, lambda: log.action_match(1 if what == "next" else -1))()
+        steps = {"next": 1, "before": -1}
+        if self._shown == "Log" and what in steps:
+            self._log.action_match(steps[what]) if self._log.searched else self.action_search()
+        elif self._shown == "Log":
+            self._log.action_follow() if what == "follow" else self._log.action_more()
 
     def action_go(self, where: str) -> None:
         ident = self.found[where] if self.found is not None else None
@@ -281,9 +277,10 @@ class Run(Frame):
         self.set_focus(self._box)
 
     def _hide_search(self) -> None:
+        self._log.search(self._box.value)  # the word that it has changed may still be on its way
         self._box.remove_class("shown")
         self.set_focus(self._log)
 
     @on(Input.Changed, "#search")
-    def _typed(self, event: Input.Changed) -> None:
-        self._log.search(event.value)
+    def _typed(self) -> None:
+        self._log.search(self._box.value)  # not `event.value`: more may have been typed since

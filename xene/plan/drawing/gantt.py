@@ -12,7 +12,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 from xene.model import phases
 from xene.model.units import format_age
 from xene.plan.drawing.graph import phase_of, task_of
-from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Line, Span, columns, cut, joined, padded
+from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Line, Span, columns, cut, joined, padded, squeezed
 from xene.plan.marks import MARKS
 
 Json = Mapping[str, Any]
@@ -87,7 +87,7 @@ def rows(run: Json, needs: Needs, now: float) -> list[Row]:
             phase_of(task),
             task["reason"] or "",
             _ready(tasks, needs.get(task_of(name), ()), begin),
-            _attempts(_tries(task)),
+            _sum_of(tasks, name) if name in sums else _attempts(_tries(task)),
             name in sums,
             name in critical,
         )
@@ -113,6 +113,33 @@ def _attempts(tries: Sequence[Json]) -> tuple[Attempt, ...]:
         Attempt(each["attempt"] or 1, each["phase"], start, end)
         for each, start, end in zip(tries, starts, ends, strict=True)
     )
+
+
+def _sum_of(tasks: Json, name: str) -> tuple[Attempt, ...]:
+    """The bars of a task with a matrix: it keeps its last attempt only; before that its instances tell."""
+    last = _attempts(_tries(tasks[name]))
+    until = last[0].started if last else float("inf")
+    parts = [
+        attempt
+        for other, task in tasks.items()
+        if task_of(other) == name != other
+        for attempt in _attempts(_tries(task))
+        if attempt.started < until
+    ]
+    return (*_together(sorted(parts, key=lambda part: part.started)), *last)
+
+
+def _together(parts: Iterable[Attempt]) -> list[Attempt]:
+    """When any of these was at work."""
+    found: list[Attempt] = []
+    for part in parts:
+        last = found[-1] if found else None
+        if last is None or (last.finished is not None and part.started > last.finished):
+            found.append(part)
+        else:
+            ends = (last.finished, part.finished)
+            found[-1] = last._replace(finished=None if None in ends else max(end or 0.0 for end in ends))
+    return found
 
 
 def _ready(tasks: Json, needs: Iterable[str], begin: float) -> float | None:
@@ -203,13 +230,14 @@ def span(seconds: float) -> str:
 def _row(row: Row, scale: Scale, name: int, now: float) -> Line:
     head = (
         Span(f"{MARKS.get(row.phase, ' ')} ", row.phase),
-        Span(cut(row.name, name - 2), BOLD if row.critical else PLAIN),
+        Span(squeezed(row.name, name - 2), BOLD if row.critical else PLAIN),
     )
     first = padded(head, name)
     if not row.attempts:
         return (*first, Span(" "), *_not_begun(row, scale, now))
     took = sum((now if a.finished is None else a.finished) - a.started for a in row.attempts)
-    tries = f" ×{len(row.attempts)}" if len(row.attempts) > 1 else ""
+    count = row.attempts[-1].number if row.is_sum else len(row.attempts)
+    tries = f" ×{count}" if count > 1 else ""
     bars = padded(joined(_cells(row, scale, now)), scale.room)
     return (*first, Span(" "), *bars, Span(f" {span(took)}{tries}", DIM if row.is_sum else PLAIN))
 

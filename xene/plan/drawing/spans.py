@@ -59,6 +59,17 @@ def cut(text: str, room: int) -> str:
     return line.rstrip() + "…" if room > 0 else ""
 
 
+def squeezed(text: str, room: int) -> str:
+    """`clean`, and at most `room` columns: what is longer loses its middle, since names differ at the end."""
+    line = clean(text)
+    if columns(line) <= room:
+        return line
+    end = line[len(line) - max(0, room - 1) // 2 :]
+    while columns(end) > max(0, room - 1) // 2:
+        end = end[1:]
+    return cut(line, room - columns(end)) + end
+
+
 def padded(line: Sequence[Span], width: int) -> Line:
     """`line` with blanks up to `width` columns."""
     missing = width - sum(columns(span.text) for span in line)
