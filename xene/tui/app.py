@@ -19,13 +19,14 @@ from textual.events import AppBlur
 from textual.markup import escape
 from textual.screen import Screen
 
-from xene.errors import Storage, Usage
+from xene.errors import Storage
 from xene.plan.drawing.spans import DIM, Line, Span
 from xene.tui import prefs, served
 from xene.tui.commandline import CommandLine, Ran
-from xene.tui.frame import Frame, outcome, whole
+from xene.tui.frame import Frame
 from xene.tui.main import Main
 from xene.tui.messages import Answer, Broken, Moved, Trouble
+from xene.tui.outcomes import outcome, started, whole
 from xene.tui.prefs import DARK, LIGHT, Prefs
 from xene.tui.reader import Reader
 from xene.tui.run import Run
@@ -74,6 +75,7 @@ class Status(App[None]):
         self.trouble = ""
         self.broken: Exception | None = None
         self._done: list[tuple[float, list[Line]]] = []
+        self.started = ""  # the run that was started last from here, the first one of several
         self._under_way = 0
         self._leaving = False
 
@@ -145,7 +147,7 @@ class Status(App[None]):
     # -- acts
 
     def act(self, words: Sequence[str], refused: Callable[[Ran], None] | None = None) -> None:
-        """Do what the command line does, and say what came of it. `refused` is told where it would not (exit 2)."""
+        """Do what the command line does, and say what came of it. `refused` is told where it failed."""
         self.run_worker(self._act(tuple(words), refused), group="acts")
 
     async def _act(self, words: tuple[str, ...], refused: Callable[[Ran], None] | None) -> None:
@@ -157,11 +159,12 @@ class Status(App[None]):
         finally:
             self._under_way -= 1
         self._done = [*self._done, (time.time(), whole(shown, ran))][-DONE:]
+        self.started = next(iter(started(ran)), self.started)
         self._say(outcome(shown, ran))
         self._moved()
         for frame in self._frames()[-1:]:
             frame.came_of(ran)
-        if refused is not None and ran.code == Usage.exit_code:
+        if refused is not None and ran.code != 0:
             refused(ran)
 
     def _say(self, lines: Sequence[Line]) -> None:

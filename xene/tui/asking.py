@@ -41,7 +41,7 @@ class Ask(ModalScreen[Words | None]):
             yield Static(f"$ {self._line.shown(self.words())}", classes="command", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(
-                    self._act.label,
+                    self._act.button or self._act.label,
                     "error" if self._act.destroys else "primary",
                     id="yes",
                     compact=True,
