@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,13 +13,15 @@ import pytest
 
 from tests.tui import shop
 from tests.tui.conftest import Seat, play, seated
-from xene.tui import prefs
+from xene.errors import Storage
+from xene.tui import prefs, questions
 from xene.tui.answers import Answer
 from xene.tui.commandline import CommandLine
 from xene.tui.form import Form
 from xene.tui.groups import Group
 from xene.tui.log import CUT, LONGEST, Log, colored
 from xene.tui.main import Main
+from xene.tui.pending import Pending
 from xene.tui.run import Run
 from xene.tui.sheet import Sheet
 
@@ -634,3 +637,90 @@ def test_a_failure_of_many_words_can_be_read_in_full(
             await seat.sees("What was done", "reason number 11")
 
     play(scene)
+
+
+@asynccontextmanager
+async def asked_slowly(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[threading.Event]:
+    """The state answers no question of acts until the event is set."""
+    go_on = threading.Event()
+    for name in ("params", "run"):
+        monkeypatch.setattr(questions, name, _held(getattr(questions, name), go_on))
+    try:
+        yield go_on
+    finally:
+        go_on.set()
+
+
+def _held(question: Any, go_on: threading.Event) -> Any:
+    def held(*given: Any) -> Any:
+        assert go_on.wait(30)
+        return question(*given)
+
+    return held
+
+
+def test_what_is_typed_before_a_form_is_there_is_meant_for_the_form(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else `s` and `o` of a reason would suspend the pipeline, or cordon an agent."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("a")
+            await seat.type("so ny")
+            await seat.until(lambda: isinstance(seat.app.screen, Pending), "the question")
+            go_on.set()
+            await seat.sees("Ship it?", "-m 'so ny'")
+            await seat.press("enter")
+            await seat.sees("done: approve")
+
+    play(scene)
+    assert called(home) == [f"approve {shop.ASKING} ship -m so ny"]
+
+
+def test_esc_leaves_before_a_form_is_there(home: Path, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("r", "escape")
+            await seat.until(lambda: seat.app.screen is seat.main, "the way back")
+            go_on.set()
+            await seat.press("a")
+            await seat.sees("Ship it?")  # a later answer: the form has not come meanwhile
+            await seat.press("escape")
+            await seat.until(lambda: seat.app.screen is seat.main, "the way back")
+
+    play(scene)
+    assert called(home) == []
+
+
+def test_a_question_that_the_state_cannot_answer_is_told_and_left(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise Storage("the state is damaged")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            monkeypatch.setattr(questions, "params", broken)
+            await seat.press("r")
+            said = seat.app._notifications  # under a pilot nothing draws them
+            await seat.until(lambda: [each.message for each in said] == ["the state is damaged"], "the words")
+            await seat.until(lambda: seat.app.screen is seat.main, "the way back")
+
+    play(scene)
+
+
+def test_no_letter_approves_while_the_reason_has_no_focus(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("a")
+            await seat.sees("Ship it?", "esc: back")
+            await seat.press("tab", "n", "y")
+            await seat.sees("Ship it?")
+
+    play(scene)
+    assert called(home) == []

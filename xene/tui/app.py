@@ -15,7 +15,7 @@ from typing import Any, Callable, ClassVar, Iterable, Mapping, Sequence
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import AppBlur
+from textual.events import AppBlur, Key
 from textual.markup import escape
 from textual.screen import Screen
 
@@ -27,6 +27,7 @@ from xene.tui.frame import Frame
 from xene.tui.main import Main
 from xene.tui.messages import Answer, Broken, Moved, Trouble
 from xene.tui.outcomes import outcome, started, whole
+from xene.tui.pending import Pending
 from xene.tui.prefs import DARK, LIGHT, Prefs
 from xene.tui.reader import Reader
 from xene.tui.run import Run
@@ -98,6 +99,12 @@ class Status(App[None]):
         if served.role():
             event.prevent_default()
 
+    def on_key(self, event: Key) -> None:
+        """Every key that nobody took comes by here, before it is looked up."""
+        if isinstance(self.screen, Pending):
+            event.prevent_default()
+            self.screen.take(event)
+
     def _frames(self) -> list[Frame]:
         return [screen for screen in self.screen_stack if isinstance(screen, Frame)]
 
@@ -120,6 +127,8 @@ class Status(App[None]):
     @on(Trouble)
     def _in_trouble(self, event: Trouble) -> None:
         if event.key:
+            if isinstance(self.screen, Pending) and self.screen.key == event.key:
+                self.screen.dismiss()
             self.notify(event.text, severity="error", markup=False)
         self.trouble = event.text if not event.key else self.trouble
         for frame in self._frames():

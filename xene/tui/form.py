@@ -161,8 +161,7 @@ def _field(at: int, schema: Json, value: str) -> Widget:
     """What a param is written into."""
     known = _choices(schema)
     if not known:
-        hint = schema.get("pattern") or _type(schema)
-        return Field(value=value, placeholder=clean(hint), id=f"param-{at}")
+        return Field(value=value, id=f"param-{at}")
     choices = [(Content(clean(_text(each))), _text(each)) for each in known]
     if value:
         return Select(choices, value=value, allow_blank=False, compact=True, id=f"param-{at}")

@@ -18,6 +18,7 @@ from xene.tui.commandline import Ran
 from xene.tui.form import Form
 from xene.tui.outcomes import clean_indented, complaint, outcome, started, whole
 from xene.tui.page import Page
+from xene.tui.pending import Pending
 from xene.tui.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ class Frame(Screen[None]):
 
     def ask(self, key: str, question: Callable[[Any], Any], take: Callable[[Any], None]) -> None:
         """Have the state asked; `take` gets the answer, if this screen is still there."""
-        self.status.reader.ask(f"{self.id or type(self).__name__}:{key}", question, take)
+        self.status.reader.ask(self._key(key), question, take)
+
+    def _key(self, key: str) -> str:
+        return f"{self.id or type(self).__name__}:{key}"
 
     def look_again(self) -> None:
         """Ask anew for what is shown, if somebody wrote since that was asked."""
@@ -150,19 +154,31 @@ class Frame(Screen[None]):
         """Ask what is to be asked, and do it."""
         if act.form:
             rows = act.form
-            self.ask("params", lambda state: questions.params(state, rows), partial(self._fill_in, act))
+            self._find_out("params", lambda state: questions.params(state, rows), partial(self._fill_in, act))
         elif act.look:
             ident = act.look
-            self.ask("meant", lambda state: questions.run(state, ident), partial(self._begin_on, act))
+            self._find_out("meant", lambda state: questions.run(state, ident), partial(self._begin_on, act))
         elif act.question:
             self.status.push_screen(Ask(self.status.line, act), self._carry_out)
         else:
             self._carry_out(act.words)
 
+    def _find_out(self, key: str, question: Callable[[Any], Any], then: Callable[[Any], None]) -> None:
+        """Have the state asked for what has to be known first; what is typed meanwhile is for what `then` shows."""
+        pending = Pending(self._key(key))
+
+        def take(found: Any) -> None:
+            if pending.is_current:
+                pending.dismiss()
+                then(found)
+                if self.status.screen is not self:
+                    self.status.screen.call_after_refresh(pending.play)
+
+        self.status.push_screen(pending)
+        self.ask(key, question, take)
+
     def _begin_on(self, act: Act, found: Json) -> None:
         """The run is read of which something is to be answered."""
-        if self.status.screen is not self:
-            return
         offered = acts.offers(Subject("run", act.look, found["run"]))
         meant = next((each for each in offered if each.label == act.label), None)
         if meant is None:
@@ -172,13 +188,12 @@ class Frame(Screen[None]):
 
     def _fill_in(self, act: Act, params: Json) -> None:
         """Have the form filled in: as it was left, when the command refused what stood in it."""
-        if self.status.screen is not self:
-            return
         form = Form(self.status.line, act, params, *self._kept.pop(act.words, ({}, "")))
 
         def refused(ran: Ran) -> None:
             self._kept[act.words] = kept, complaint(ran)
-            self._fill_in(act, params)  # where something else is shown by now, the next time it is asked for
+            if self.status.screen is self:  # else it comes the next time that it is asked for
+                self._fill_in(act, params)
 
         def left(words: Sequence[str] | None) -> None:
             if words is not None:
