@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, AsyncIterator
 
 import pytest
+from textual import events
 
 from tests.tui import shop
 from tests.tui.conftest import Seat, play, seated
@@ -724,3 +725,19 @@ def test_no_letter_approves_while_the_reason_has_no_focus(home: Path, still: Non
 
     play(scene)
     assert called(home) == []
+
+
+def test_what_is_typed_at_once_goes_where_the_tabs_before_it_lead(home: Path, still: None) -> None:
+    """As over a slow line: all keys are there before the first of them was answered."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("count *")
+            await seat.until(lambda: seat.app.screen.focused, "a field that has the focus")
+            for key in ("a", "b", "tab", "tab", "tab", "4", "2"):
+                seat.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await seat.sees("-p sha=ab -p count=42")
+
+    play(scene)

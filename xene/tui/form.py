@@ -21,7 +21,7 @@ from xene.plan.drawing.spans import clean
 from xene.tui.acts import Act
 from xene.tui.boxes import BOX
 from xene.tui.commandline import CommandLine
-from xene.tui.field import Field
+from xene.tui.field import Field, Pick
 from xene.tui.outcomes import clean_indented
 
 Words = tuple[str, ...]
@@ -164,8 +164,8 @@ def _field(at: int, schema: Json, value: str) -> Widget:
         return Field(value=value, id=f"param-{at}")
     choices = [(Content(clean(_text(each))), _text(each)) for each in known]
     if value:
-        return Select(choices, value=value, allow_blank=False, compact=True, id=f"param-{at}")
-    return Select(choices, compact=True, id=f"param-{at}")  # no answer is taken for granted
+        return Pick(choices, value=value, allow_blank=False, compact=True, id=f"param-{at}")
+    return Pick(choices, compact=True, id=f"param-{at}")  # no answer is taken for granted
 
 
 def _label(name: str, schema: Json) -> Content:
