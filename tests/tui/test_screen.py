@@ -18,6 +18,7 @@ from xene.errors import Storage
 from xene.tui import prefs, questions
 from xene.tui.answers import Answer
 from xene.tui.commandline import CommandLine
+from xene.tui.field import Field
 from xene.tui.form import Form
 from xene.tui.groups import Group
 from xene.tui.log import CUT, LONGEST, Log, colored
@@ -739,5 +740,27 @@ def test_what_is_typed_at_once_goes_where_the_tabs_before_it_lead(home: Path, st
             for key in ("a", "b", "tab", "tab", "tab", "4", "2"):
                 seat.app.post_message(events.Key(key, key if len(key) == 1 else None))
             await seat.sees("-p sha=ab -p count=42")
+
+    play(scene)
+
+
+def test_a_long_form_keeps_its_buttons_on_a_small_screen(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {f"p{at}": {"type": "string", "default": "", "description": "words"} for at in range(20)}
+    monkeypatch.setattr(questions, "params", lambda *_: many)
+    monkeypatch.setenv("STUB_REFUSED", "run")
+
+    async def scene() -> None:
+        async with stubbed(home, (80, 24)) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("p0 string", "Run  ", "Back", "$ xene run", "esc: back")
+            for field in seat.app.screen.query(Field):
+                field.value = "x" * 20
+            seat.app.screen.query_one("#param-19").focus()
+            await seat.sees("p19 string", "Run  ", "Back", "esc: back")
+            await seat.press("f2")
+            await seat.sees("it has ended already", "hint: look again", "p0 string", "Run  ", "Back")
 
     play(scene)

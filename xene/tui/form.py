@@ -34,7 +34,9 @@ class Form(ModalScreen[Words | None]):
     DEFAULT_CSS = (
         BOX.format(name="Form")
         + """
-    Form VerticalScroll { height: auto; max-height: 16; }
+    Form > Vertical { max-height: 95%; }
+    Form VerticalScroll { height: auto; max-height: 55vh; }
+    Form .command { max-height: 3; }
     Form .param { height: auto; }
     Form .param Label { width: 30%; padding: 0 1 0 0; }
     Form .param Input, Form .param Select { width: 1fr; }
@@ -66,10 +68,10 @@ class Form(ModalScreen[Words | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            if self._complaint:
-                words = "\n".join(clean_indented(line) for line in self._complaint.splitlines())
-                yield Static(words, id="complaint", markup=False)
-            with VerticalScroll():
+            with VerticalScroll(can_focus=False):
+                if self._complaint:
+                    words = "\n".join(clean_indented(line) for line in self._complaint.splitlines())
+                    yield Static(words, id="complaint", markup=False)
                 for at, (name, schema) in enumerate(self._params.items()):
                     yield from self._param(at, name, schema)
                 if not self._params:
