@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, AsyncIterator
 
 import pytest
+from textual import events
 
 from tests.tui import shop
 from tests.tui.conftest import Seat, play, seated
-from xene.tui import prefs
+from xene.errors import Storage
+from xene.tui import prefs, questions
+from xene.tui.answers import Answer
 from xene.tui.commandline import CommandLine
+from xene.tui.field import Field
+from xene.tui.form import Form
 from xene.tui.groups import Group
 from xene.tui.log import CUT, LONGEST, Log, colored
 from xene.tui.main import Main
+from xene.tui.pending import Pending
 from xene.tui.run import Run
 from xene.tui.sheet import Sheet
 
@@ -83,7 +90,9 @@ def test_a_selector_that_is_none_is_told_while_it_is_typed(home: Path, still: No
     play(scene)
 
 
-def test_a_run_is_started_by_a_form(home: Path, still: None) -> None:
+def test_a_run_is_started_by_a_form(home: Path, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUB_RUNS", shop.FAILED)
+
     async def scene() -> None:
         async with stubbed(home) as seat:
             await seat.go_to("shop/build")
@@ -93,7 +102,10 @@ def test_a_run_is_started_by_a_form(home: Path, still: None) -> None:
             await seat.type("12")
             await seat.sees("$ xene run shop/build -p count=12")
             await seat.press("enter")
-            await seat.sees("✓ $ xene run shop/build -p count=12  done: run")
+            await seat.sees(f"✓ $ xene run shop/build -p count=12  {shop.FAILED}", "g: go there")
+            await seat.press("g")
+            await seat.until(lambda: isinstance(seat.app.screen, Run), "its screen")
+            assert seat.app.screen.ident == shop.FAILED
 
     play(scene)
     assert called(home) == ["run shop/build -p count=12"]
@@ -183,14 +195,24 @@ def test_acts_on_a_run_and_its_tasks(home: Path, still: None) -> None:
     ]  # fmt: skip
 
 
-def test_keys_that_do_not_apply_do_nothing_and_are_not_shown(home: Path, still: None) -> None:
+def test_keys_that_do_not_apply_say_so_and_are_not_shown(home: Path, still: None) -> None:
     async def scene() -> None:
         async with stubbed(home) as seat:
             await seat.press("home")
             await seat.sees("docs/publish NotScheduled")
             assert " Retry" not in seat.lines()[-1] and "Cancel" not in seat.lines()[-1]
-            await seat.press("t", "c", "k", "a", "o", "d", "T", "R")
+            for key, words in (
+                ("t", "Retry: docs/publish has never run"),
+                ("T", "Retry from here: it is for a run, and docs/publish is a pipeline"),
+                ("o", "Cordon: it is for an agent, and docs/publish is a pipeline"),
+            ):
+                await seat.press(key)
+                await seat.sees(words)
+            await seat.press("c", "k", "a", "d", "R", "g")
+            await seat.sees("no run was started from here yet")
             assert isinstance(seat.app.screen, Main)
+            await seat.press("5", "k")
+            await seat.sees("Kill: the cursor stands on nothing here")
 
     play(scene)
     assert called(home) == []
@@ -203,6 +225,9 @@ def test_a_state_that_may_only_be_read(home: Path, still: None) -> None:
             await seat.press("r", "c", "s", "p")
             assert isinstance(seat.app.screen, Main)
             assert "Pass" not in seat.lines()[-1]
+            await seat.sees("this state may only be read")
+            await seat.press("escape")
+            await seat.sees_no("this state may only be read")
             await seat.press("question_mark")
             await seat.sees("this state may only be read")
 
@@ -465,11 +490,12 @@ def test_what_is_wrong_in_a_form_is_told_and_nothing_is_run(home: Path, still: N
     assert called(home) == []
 
 
+@pytest.mark.parametrize("code", ["2", "5", "7"])
 def test_a_form_that_was_refused_comes_back_as_it_was(
-    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     monkeypatch.setenv("STUB_REFUSED", "run")
-    monkeypatch.setenv("STUB_CODE", "2")
+    monkeypatch.setenv("STUB_CODE", code)
 
     async def scene() -> None:
         async with stubbed(home) as seat:
@@ -480,9 +506,60 @@ def test_a_form_that_was_refused_comes_back_as_it_was(
             await seat.type("12")
             await seat.press("enter")
             await seat.sees("it has ended already", "-p count=12", "Back")
+            form = seat.app.screen
+            assert isinstance(form, Form) and form.filled["count"] == "12"
+            complaint = [line.strip(" │") for line in seat.lines()]
+            assert complaint.index("hint: look again") == complaint.index("it has ended already") + 1
 
     play(scene)
     assert called(home) == ["run shop/build -p count=12"]
+
+
+def test_a_form_that_is_refused_while_something_else_is_shown_is_there_the_next_time(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_REFUSED", "run")
+    monkeypatch.setenv("STUB_WAITS", str(home / "go-on"))
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("count *")
+            await seat.press("tab", "tab", "tab")
+            await seat.type("12")
+            await seat.press("enter", "question_mark")
+            await seat.until(lambda: isinstance(seat.app.screen, Answer), "the keys")
+            (home / "go-on").touch()
+            await seat.until(lambda: seat.app._done, "its end")
+            await seat.press("escape", "r")
+            await seat.sees("it has ended already", "-p count=12", "Back")
+            await seat.press("escape", "r")  # it was left: the next one is an empty one
+            await seat.until(lambda: isinstance(seat.app.screen, Form), "the form")
+            form = seat.app.screen
+            assert isinstance(form, Form) and form.filled["count"] == ""
+
+    play(scene)
+
+
+def test_what_a_form_says_of_params(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home, (80, 24)) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees(
+                "sha string", "matches [0-9a-f]+|HEAD", "dry boolean", "count * integer",
+                "how many hosts at a time", "*: must be given", "F2: run", "esc: back",
+            )  # fmt: skip
+            await seat.sees_no("required")
+            await seat.press("f2")
+            await seat.sees("required (integer), and not given")
+            await seat.until(lambda: seat.app.screen.focused.id == "param-3", "what is missing")
+            await seat.press("shift+tab", "shift+tab", "shift+tab", "delete")
+            await seat.sees("does not match", "required (integer)")  # what is missing goes on to be told
+
+    play(scene)
+    assert called(home) == []
 
 
 def test_arrows_go_from_button_to_button(home: Path, still: None) -> None:
@@ -493,5 +570,197 @@ def test_arrows_go_from_button_to_button(home: Path, still: None) -> None:
             await seat.sees(f"Kill run {shop.ASKING} of shop/build?", "y: yes  n, esc: back")
             await seat.press("left", "enter")
             await seat.sees("done: kill")
+
+    play(scene)
+
+
+def test_the_button_that_cancels_is_not_the_one_that_leaves(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("c")
+            await seat.sees("Cancel the run", "Back", f"Cancel run {shop.ASKING} of shop/build?")
+            await seat.press("enter")  # what leaves has the focus
+            await seat.until(lambda: isinstance(seat.app.screen, Main), "the way back")
+            await seat.press("c", "tab", "tab", "left", "enter")
+            await seat.sees("done: cancel")
+
+    play(scene)
+    assert called(home) == [f"cancel {shop.ASKING}"]
+
+
+def test_who_asks_for_an_approval_and_with_which_params(home: Path, still: None) -> None:
+    with sqlite3.connect(home / "state.db") as conn:
+        conn.execute("UPDATE runs SET params = ? WHERE id = ?", ('{"sha": "abc", "dry": true}', shop.ASKING))
+    conn.close()
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("a")
+            await seat.sees(
+                "Task ship of shop/build asks: Ship it?",
+                f"Run {shop.ASKING}, started by manual, with sha=abc, dry=true",
+            )
+
+    play(scene)
+
+
+def test_a_key_right_behind_another_means_the_row_that_the_first_one_went_to(home: Path, still: None) -> None:
+    """Both are there before the screen has heard that the cursor moved."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            before = seat.main.subject()
+            seat.main.pane.sheet.action_move(1)
+            after = seat.main.subject()
+            assert before is not None and after is not None and after.name == "shop/scan"
+            seat.main.action_act("Run")
+            await seat.sees("Run shop/scan", "It takes no params.", "$ xene run shop/scan")
+
+    play(scene)
+
+
+def test_a_failure_of_many_words_can_be_read_in_full(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_REFUSED", "suspend resume")
+    monkeypatch.setenv("STUB_WORDS", "\n".join(f"reason number {n}" for n in range(12)))
+
+    async def scene() -> None:
+        async with stubbed(home, (80, 24)) as seat:
+            await seat.press("home", "s")
+            await seat.until(lambda: isinstance(seat.app.screen, Answer), "the box")
+            await seat.sees("It failed", "✗ exit 7 $ xene suspend docs/publish", "reason number 11")
+            await seat.press("escape")
+            await seat.sees("l shows all of it")
+            await seat.press("l")
+            await seat.sees("What was done", "reason number 11")
+
+    play(scene)
+
+
+@asynccontextmanager
+async def asked_slowly(seat: Seat, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[threading.Event]:
+    """The state answers no question of acts until the event is set."""
+    go_on = threading.Event()
+    for name in ("params", "run"):
+        monkeypatch.setattr(questions, name, _held(getattr(questions, name), go_on))
+    try:
+        yield go_on
+    finally:
+        go_on.set()
+
+
+def _held(question: Any, go_on: threading.Event) -> Any:
+    def held(*given: Any) -> Any:
+        assert go_on.wait(30)
+        return question(*given)
+
+    return held
+
+
+def test_what_is_typed_before_a_form_is_there_is_meant_for_the_form(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else `s` and `o` of a reason would suspend the pipeline, or cordon an agent."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("a")
+            await seat.type("so ny")
+            await seat.until(lambda: isinstance(seat.app.screen, Pending), "the question")
+            go_on.set()
+            await seat.sees("Ship it?", "-m 'so ny'")
+            await seat.press("enter")
+            await seat.sees("done: approve")
+
+    play(scene)
+    assert called(home) == [f"approve {shop.ASKING} ship -m so ny"]
+
+
+def test_esc_leaves_before_a_form_is_there(home: Path, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("r", "escape")
+            await seat.until(lambda: seat.app.screen is seat.main, "the way back")
+            go_on.set()
+            await seat.press("a")
+            await seat.sees("Ship it?")  # a later answer: the form has not come meanwhile
+            await seat.press("escape")
+            await seat.until(lambda: seat.app.screen is seat.main, "the way back")
+
+    play(scene)
+    assert called(home) == []
+
+
+def test_a_question_that_the_state_cannot_answer_is_told_and_left(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise Storage("the state is damaged")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            monkeypatch.setattr(questions, "params", broken)
+            await seat.press("r")
+            said = seat.app._notifications  # under a pilot nothing draws them
+            await seat.until(lambda: [each.message for each in said] == ["the state is damaged"], "the words")
+            await seat.until(lambda: seat.app.screen is seat.main, "the way back")
+
+    play(scene)
+
+
+def test_no_letter_approves_while_the_reason_has_no_focus(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("a")
+            await seat.sees("Ship it?", "esc: back")
+            await seat.press("tab", "n", "y")
+            await seat.sees("Ship it?")
+
+    play(scene)
+    assert called(home) == []
+
+
+def test_what_is_typed_at_once_goes_where_the_tabs_before_it_lead(home: Path, still: None) -> None:
+    """As over a slow line: all keys are there before the first of them was answered."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("count *")
+            await seat.until(lambda: seat.app.screen.focused, "a field that has the focus")
+            for key in ("a", "b", "tab", "tab", "tab", "4", "2"):
+                seat.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await seat.sees("-p sha=ab -p count=42")
+
+    play(scene)
+
+
+def test_a_long_form_keeps_its_buttons_on_a_small_screen(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {f"p{at}": {"type": "string", "default": "", "description": "words"} for at in range(20)}
+    monkeypatch.setattr(questions, "params", lambda *_: many)
+    monkeypatch.setenv("STUB_REFUSED", "run")
+
+    async def scene() -> None:
+        async with stubbed(home, (80, 24)) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("p0 string", "Run  ", "Back", "$ xene run", "esc: back")
+            for field in seat.app.screen.query(Field):
+                field.value = "x" * 20
+            seat.app.screen.query_one("#param-19").focus()
+            await seat.sees("p19 string", "Run  ", "Back", "esc: back")
+            await seat.press("f2")
+            await seat.sees("it has ended already", "hint: look again", "p0 string", "Run  ", "Back")
 
     play(scene)

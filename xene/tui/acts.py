@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from xene.model import phases
+from xene.model.param_values import as_text
+from xene.plan.drawing.spans import clean, cut
 
 Json = Mapping[str, Any]
+
+LONGEST = 300  # columns that the params of a run may take in a question
 
 
 class Subject(NamedTuple):
@@ -25,8 +29,10 @@ class Subject(NamedTuple):
 class Act(NamedTuple):
     """`question`: asked first, "" where it is done at once; `destroys`: something is lost by it.
 
-    `form`: the run wants its params first. `reason`: the command takes a text by -m, which is asked for too.
+    `form`: the rows of those pipelines whose params are wanted first; none, where no params are.
+    `reason`: the command takes a text by -m, which is asked for too.
     `look`: the run of that id has to be read before it is known what is asked; the act of the same label is meant.
+    `button`: what stands on the button that does it, where the label alone could be taken for leaving.
     """
 
     key: str
@@ -34,9 +40,10 @@ class Act(NamedTuple):
     words: tuple[str, ...]
     question: str = ""
     destroys: bool = False
-    form: bool = False
+    form: Sequence[Json] = ()
     reason: bool = False
     look: str = ""
+    button: str = ""
 
 
 PASS = Act("p", "Pass", ("reconcile",))
@@ -52,7 +59,7 @@ def offers(subject: Subject | None) -> list[Act]:
 
 
 def _workflow(subject: Subject) -> Iterator[Act]:
-    yield Act("r", "Run", ("run", subject.name), form=True)
+    yield Act("r", "Run", ("run", subject.name), form=subject.row["pipelines"])
     yield _suspension(subject.name, all(row["suspended"] for row in subject.row["pipelines"]))
 
 
@@ -62,7 +69,7 @@ def _suspension(name: str, suspended: bool) -> Act:
 
 def _pipeline(subject: Subject) -> Iterator[Act]:
     row, name = subject.row, subject.name
-    yield Act("r", "Run", ("run", name), form=True)
+    yield Act("r", "Run", ("run", name), form=(row,))
     yield _suspension(name, row["suspended"])
     for kind in row["open"]:
         if kind["reason"] == phases.WAITING_FOR_APPROVAL:
@@ -107,9 +114,9 @@ def _ended(run: str, of: str) -> Iterator[Act]:
 
 def _under_way(run: str, of: str) -> Iterator[Act]:
     question = f"Cancel run {run} of {of}? Its steps get SIGTERM; its finally tasks run."
-    yield Act("c", "Cancel", ("cancel", run), question, destroys=True)
+    yield Act("c", "Cancel", ("cancel", run), question, destroys=True, button="Cancel the run")
     question = f"Kill run {run} of {of}? Its steps get SIGKILL, and nothing of it runs after."
-    yield Act("k", "Kill", ("kill", run), question, destroys=True)
+    yield Act("k", "Kill", ("kill", run), question, destroys=True, button="Kill the run")
 
 
 def _answers(subject: Subject, of: str) -> Iterator[Act]:
@@ -122,10 +129,18 @@ def _answers(subject: Subject, of: str) -> Iterator[Act]:
     waiting = [name for name, task in tasks.items() if task["reason"] == phases.WAITING_FOR_APPROVAL]
     task = subject.task if subject.task in waiting else next(iter(waiting), None)
     if task is not None:
-        asked = f"Task {task} of {of} asks: {tasks[task]['message'] or 'may it start?'}"
+        asked = _asked(subject.row, task, of)
         yield Act("a", "Approve", ("approve", subject.name, task), asked, reason=True)
         question = f"{asked}\nIf it is rejected, the run ends in Error."
         yield Act("x", "Reject", ("reject", subject.name, task), question, destroys=True, reason=True)
+
+
+def _asked(run: Json, task: str, of: str) -> str:
+    """Who asks, and what: nobody can answer without knowing with which params it goes on."""
+    question = clean(run["tasks"][task]["message"] or "may it start?")
+    params = cut(", ".join(f"{name}={as_text(value)}" for name, value in run["params"].items()), LONGEST)
+    started = f"Run {run['id']}, started by {run['trigger']}{', with ' if params else ''}{params}"
+    return f"Task {task} of {of} asks: {question}\n{started}"
 
 
 def _to_be_read(run: str) -> Iterator[Act]:

@@ -19,14 +19,16 @@ from textual.events import AppBlur, Key
 from textual.markup import escape
 from textual.screen import Screen
 
-from xene.errors import Storage, Usage
+from xene.errors import Storage
 from xene.plan.drawing.spans import DIM, Line, Span
 from xene.tui import prefs, served
 from xene.tui.commandline import CommandLine, Ran
 from xene.tui.field import Field
-from xene.tui.frame import Frame, outcome, whole
+from xene.tui.frame import Frame
 from xene.tui.main import Main
 from xene.tui.messages import Answer, Broken, Moved, Trouble
+from xene.tui.outcomes import outcome, started, whole
+from xene.tui.pending import Pending
 from xene.tui.prefs import DARK, LIGHT, Prefs
 from xene.tui.reader import Reader
 from xene.tui.run import Run
@@ -75,6 +77,7 @@ class Status(App[None]):
         self.trouble = ""
         self.broken: Exception | None = None
         self._done: list[tuple[float, list[Line]]] = []
+        self.started = ""  # the run that was started last from here, the first one of several
         self._under_way = 0
         self._leaving = False
 
@@ -98,8 +101,11 @@ class Status(App[None]):
             event.prevent_default()
 
     def on_key(self, event: Key) -> None:
-        """What is typed into a line before that has the focus is meant for it all the same: `/abc` in one go."""
-        if isinstance(self.focused, Field):
+        """Every key that nobody took comes by here, before it is looked up: `/abc` in one go is for the line."""
+        if isinstance(self.screen, Pending):
+            event.prevent_default()
+            self.screen.take(event)
+        elif isinstance(self.focused, Field):
             self.focused.ahead(event)
 
     def _frames(self) -> list[Frame]:
@@ -124,6 +130,8 @@ class Status(App[None]):
     @on(Trouble)
     def _in_trouble(self, event: Trouble) -> None:
         if event.key:
+            if isinstance(self.screen, Pending) and self.screen.key == event.key:
+                self.screen.dismiss()
             self.notify(event.text, severity="error", markup=False)
         self.trouble = event.text if not event.key else self.trouble
         for frame in self._frames():
@@ -151,7 +159,7 @@ class Status(App[None]):
     # -- acts
 
     def act(self, words: Sequence[str], refused: Callable[[Ran], None] | None = None) -> None:
-        """Do what the command line does, and say what came of it. `refused` is told where it would not (exit 2)."""
+        """Do what the command line does, and say what came of it. `refused` is told where it failed."""
         self.run_worker(self._act(tuple(words), refused), group="acts")
 
     async def _act(self, words: tuple[str, ...], refused: Callable[[Ran], None] | None) -> None:
@@ -163,11 +171,12 @@ class Status(App[None]):
         finally:
             self._under_way -= 1
         self._done = [*self._done, (time.time(), whole(shown, ran))][-DONE:]
+        self.started = next(iter(started(ran)), self.started)
         self._say(outcome(shown, ran))
         self._moved()
         for frame in self._frames()[-1:]:
             frame.came_of(ran)
-        if refused is not None and ran.code == Usage.exit_code:
+        if refused is not None and ran.code != 0:
             refused(ran)
 
     def _say(self, lines: Sequence[Line]) -> None:

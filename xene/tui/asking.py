@@ -23,8 +23,9 @@ class Ask(ModalScreen[Words | None]):
 
     DEFAULT_CSS = BOX.format(name="Ask")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,n", "leave", "No"),
-        Binding("y", "yes", "Yes"),
+        Binding("escape", "leave", "Back"),
+        Binding("n", "answer(False)", "No"),
+        Binding("y", "answer(True)", "Yes"),
         Binding("left", "app.focus_previous", "Previous"),
         Binding("right", "app.focus_next", "Next"),
     ]
@@ -41,7 +42,7 @@ class Ask(ModalScreen[Words | None]):
             yield Static(f"$ {self._line.shown(self.words())}", classes="command", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(
-                    self._act.label,
+                    self._act.button or self._act.label,
                     "error" if self._act.destroys else "primary",
                     id="yes",
                     compact=True,
@@ -68,8 +69,12 @@ class Ask(ModalScreen[Words | None]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(self.words() if event.button.id == "yes" else None)
 
-    def action_yes(self) -> None:
-        self.dismiss(self.words())
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - textual's
+        """A letter may be the beginning of the reason, which has not got the focus yet."""
+        return action != "answer" or not self._act.reason
+
+    def action_answer(self, yes: bool) -> None:
+        self.dismiss(self.words() if yes else None)
 
     def action_leave(self) -> None:
         self.dismiss(None)

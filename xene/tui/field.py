@@ -1,11 +1,12 @@
-"""A line to write into. Its cursor stands still: over a slow line every blink would be waited for."""
+"""A line to write into, and a list to pick from. A cursor stands still: over a slow line every blink costs."""
 
 from __future__ import annotations
 
 from typing import Any, Callable
 
 from textual import events
-from textual.widgets import Input
+from textual.widget import Widget
+from textual.widgets import Input, Select
 
 _NEXT = ("tab", "shift+tab")
 
@@ -22,27 +23,49 @@ class Field(Input):
         self.select_on_focus = self._left is None
 
     def on_key(self, event: events.Key) -> None:
-        if (
-            self.screen.focused is not self
-        ):  # it was on its way while the line was left: it is meant for others
-            self._take(event)
-            self.app.simulate_key(event.key)
-        elif event.key == "enter" and self._left is not None:
-            self._take(event)
+        if passed_on(self, event):
+            return
+        if event.key == "enter" and self._left is not None:
+            taken(event)
             self._left()
-        elif event.key in _NEXT:  # at once, so that what is typed behind it goes there
-            self._take(event)
-            self.screen.focus_next() if event.key == "tab" else self.screen.focus_previous()
 
     def ahead(self, event: events.Key) -> None:
         """Take a key that was on its way to something else when this got the focus."""
         if event.is_printable:
-            self._take(event)
+            taken(event)
             self.insert_text_at_cursor(event.character or "")
         elif event.key == "enter" and self._left is not None:
-            self._take(event)
+            taken(event)
             self._left()
 
-    def _take(self, event: events.Key) -> None:
-        event.stop()
-        event.prevent_default()
+
+class Pick(Select[str]):
+    """One of several values. What is typed right behind a tab is not looked for in it."""
+
+    def on_key(self, event: events.Key) -> None:
+        if not self.expanded:
+            passed_on(self, event)
+
+
+def passed_on(widget: Widget, event: events.Key) -> bool:
+    """Whether a key was meant for others, and went there.
+
+    A tab goes on at once, so that what is typed behind it goes there; what was on its way by then goes after it.
+    """
+    screen = widget.screen
+    if screen.focused is widget and event.key not in _NEXT:
+        return False
+    taken(event)
+    if screen.focused is not widget:
+        widget.app.post_message(events.Key(event.key, event.character))
+    elif event.key == "tab":
+        screen.focus_next()
+    else:
+        screen.focus_previous()
+    return True
+
+
+def taken(event: events.Key) -> None:
+    """Nobody else gets it."""
+    event.stop()
+    event.prevent_default()

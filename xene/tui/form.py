@@ -5,7 +5,7 @@ What is typed is taken as it is; what is wrong with it is said beside it, by the
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Mapping
+from typing import Any, ClassVar, Mapping, Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,7 +21,8 @@ from xene.plan.drawing.spans import clean
 from xene.tui.acts import Act
 from xene.tui.boxes import BOX
 from xene.tui.commandline import CommandLine
-from xene.tui.field import Field
+from xene.tui.field import Field, Pick
+from xene.tui.outcomes import clean_indented
 
 Words = tuple[str, ...]
 Json = Mapping[str, Any]
@@ -33,7 +34,9 @@ class Form(ModalScreen[Words | None]):
     DEFAULT_CSS = (
         BOX.format(name="Form")
         + """
-    Form VerticalScroll { height: auto; max-height: 16; }
+    Form > Vertical { max-height: 95%; }
+    Form VerticalScroll { height: auto; max-height: 55vh; }
+    Form .command { max-height: 3; }
     Form .param { height: auto; }
     Form .param Label { width: 30%; padding: 0 1 0 0; }
     Form .param Input, Form .param Select { width: 1fr; }
@@ -45,6 +48,8 @@ class Form(ModalScreen[Words | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back"),
         Binding("ctrl+r,f2", "run", "Run"),
+        Binding("left", "app.focus_previous", "Previous"),
+        Binding("right", "app.focus_next", "Next"),
     ]
 
     def __init__(
@@ -59,12 +64,14 @@ class Form(ModalScreen[Words | None]):
         self._line, self._act, self._params, self._complaint = line, act, params, complaint
         self._filled = {name: _default(schema) for name, schema in params.items()} | dict(filled or {})
         self._declared = params_from_json(dict(params))
+        self._tried = False  # to run it: from then on also what is missing is told
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            if self._complaint:
-                yield Static(self._complaint, id="complaint", markup=False)
-            with VerticalScroll():
+            with VerticalScroll(can_focus=False):
+                if self._complaint:
+                    words = "\n".join(clean_indented(line) for line in self._complaint.splitlines())
+                    yield Static(words, id="complaint", markup=False)
                 for at, (name, schema) in enumerate(self._params.items()):
                     yield from self._param(at, name, schema)
                 if not self._params:
@@ -75,14 +82,18 @@ class Form(ModalScreen[Words | None]):
                 yield Button("Back", id="no", compact=True)
         box.border_title = f"Run {self._act.words[1]}"
         needed = any("default" not in schema for schema in self._params.values())
-        box.border_subtitle = ("*: must be given  " if needed else "") + "enter: run  esc: back"
+        lists = any(_choices(schema) for schema in self._params.values())
+        box.border_subtitle = ("*: must be given  " if needed else "") + (
+            "F2: run  enter: run, or open a list  esc: back" if lists else "enter: run  esc: back"
+        )
 
     def _param(self, at: int, name: str, schema: Json) -> ComposeResult:
         with Horizontal(classes="param"):
-            yield Label(name + ("" if "default" in schema else " *"), markup=False)
+            yield Label(_label(name, schema), markup=False)
             yield _field(at, schema, self._filled[name])
-        if schema.get("description"):
-            yield Static(clean(str(schema["description"])), classes="about", markup=False)
+        about = _about(schema)
+        if about:
+            yield Static(about, classes="about", markup=False)
         wrong = Static("", classes="wrong", id=f"wrong-{at}", markup=False)
         wrong.display = False
         yield wrong
@@ -107,13 +118,18 @@ class Form(ModalScreen[Words | None]):
         _, problems = inputs.check({name: self._declared[name]}, given)
         return problems[0].removeprefix(f"param {name}: ") if problems else ""
 
-    def _tell(self) -> None:
+    def _tell(self) -> list[int]:
+        """Show the command, and what is wrong with which fields; their numbers."""
         self.query_one(".command", Static).update(f"$ {self._line.shown(self.words())}")
+        found = []
         for at, (name, value) in enumerate(self.filled.items()):
-            words = self.wrong(name, value) if value else ""
+            known = value or "default" in self._params[name] or self._tried
+            words = self.wrong(name, value) if known else ""
             said = self.query_one(f"#wrong-{at}", Static)
             said.update(words)
             said.display = bool(words)
+            found += [at] if words else []
+        return found
 
     def on_input_changed(self) -> None:
         self._tell()
@@ -132,15 +148,12 @@ class Form(ModalScreen[Words | None]):
 
     def action_run(self) -> None:
         """Run it, if nothing is wrong; else go to the first field where something is."""
-        for at, (name, value) in enumerate(self.filled.items()):
-            words = self.wrong(name, value)
-            if words:
-                said = self.query_one(f"#wrong-{at}", Static)
-                said.update(words)
-                said.display = True
-                self.query_one(f"#param-{at}").focus()
-                return
-        self.dismiss(self.words())
+        self._tried = True
+        wrong = self._tell()
+        if wrong:
+            self.query_one(f"#param-{wrong[0]}").focus()
+        else:
+            self.dismiss(self.words())
 
     def action_leave(self) -> None:
         self.dismiss(None)
@@ -148,14 +161,35 @@ class Form(ModalScreen[Words | None]):
 
 def _field(at: int, schema: Json, value: str) -> Widget:
     """What a param is written into."""
-    known = schema.get("enum", [False, True] if schema.get("type") == "boolean" else None)
-    if known is None:
-        hint = schema.get("pattern") or str(schema.get("type", "string"))
-        return Field(value=value, placeholder=clean(hint), id=f"param-{at}")
+    known = _choices(schema)
+    if not known:
+        return Field(value=value, id=f"param-{at}")
     choices = [(Content(clean(_text(each))), _text(each)) for each in known]
     if value:
-        return Select(choices, value=value, allow_blank=False, compact=True, id=f"param-{at}")
-    return Select(choices, compact=True, id=f"param-{at}")  # no answer is taken for granted
+        return Pick(choices, value=value, allow_blank=False, compact=True, id=f"param-{at}")
+    return Pick(choices, compact=True, id=f"param-{at}")  # no answer is taken for granted
+
+
+def _label(name: str, schema: Json) -> Content:
+    """Its name, a star where it must be given, its type."""
+    star = "" if "default" in schema else " *"
+    return Content.assemble(f"{name}{star} ", (_type(schema), "$text-muted"))
+
+
+def _about(schema: Json) -> str:
+    """What it is for, and what it must look like."""
+    pattern = schema.get("pattern")
+    said = (schema.get("description"), f"matches {pattern}" if pattern else None)
+    return "; ".join(clean(str(each)) for each in said if each)
+
+
+def _type(schema: Json) -> str:
+    return str(schema.get("type", "string"))
+
+
+def _choices(schema: Json) -> Sequence[Any]:
+    """The values that it can have, where those are listed."""
+    return schema.get("enum") or ([False, True] if _type(schema) == "boolean" else [])
 
 
 def _default(schema: Json) -> str:

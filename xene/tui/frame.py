@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, Sequence
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from xene.model import phases
-from xene.plan.drawing.spans import DIM, Line, Span, clean, wrapped
-from xene.tui import acts, questions
+from xene.plan.drawing.spans import DIM, Line, Span, wrapped
+from xene.tui import acts, questions, refusals
 from xene.tui.acts import Act, Subject
 from xene.tui.answers import Answer
 from xene.tui.asking import Ask
 from xene.tui.band import Band
 from xene.tui.commandline import Ran
 from xene.tui.form import Form
+from xene.tui.outcomes import clean_indented, complaint, outcome, started, whole
 from xene.tui.page import Page
+from xene.tui.pending import Pending
 from xene.tui.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -41,17 +42,21 @@ class Frame(Screen[None]):
         *(Binding(key, f"act('{label}')", label) for key, label in ACTS),
         Binding("w", "why", "Why"),
         Binding("p", "pass", "Pass"),
-        Binding("l", "acts", "Acts", show=False),
+        Binding("l", "acts", "What was done", show=False),
+        Binding("g", "go_there", "Go to the run that was started last", show=False),
         Binding("question_mark", "help", "Keys", key_display="?"),
         Binding("q", "app.quit", "Quit"),
+        # Behind all others: they are heard where no act of that key is offered.
+        *(Binding(key, f"refuse('{key}')", show=False) for key in (*refusals.KEYS, "p")),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.found: Json | None = None  # what the state said last
         self.stale = False  # somebody wrote since
-        self._offered: list[Act] = []
         self._keys: object = None
+        self._told: Sequence[Line] = ()
+        self._kept: dict[tuple[str, ...], tuple[Mapping[str, str], str]] = {}  # forms that were refused
         self.said_band = Band(id="said")
 
     @property
@@ -62,7 +67,10 @@ class Frame(Screen[None]):
 
     def ask(self, key: str, question: Callable[[Any], Any], take: Callable[[Any], None]) -> None:
         """Have the state asked; `take` gets the answer, if this screen is still there."""
-        self.status.reader.ask(f"{self.id or type(self).__name__}:{key}", question, take)
+        self.status.reader.ask(self._key(key), question, take)
+
+    def _key(self, key: str) -> str:
+        return f"{self.id or type(self).__name__}:{key}"
 
     def look_again(self) -> None:
         """Ask anew for what is shown, if somebody wrote since that was asked."""
@@ -105,20 +113,22 @@ class Frame(Screen[None]):
 
     def moved(self) -> None:
         """The cursor stands on something else, or that has changed: other keys may apply."""
-        self._offered = [] if self.status.read_only else acts.offers(self.subject())
-        keys = ([(act.key, act.label) for act in self._offered], self.why_of() is None, self.status.at_work)
+        keys = ([(act.key, act.label) for act in self.offered], self.why_of() is None, self.status.at_work)
         if keys != self._keys:
             self._keys = keys
             self.refresh_bindings()
 
     @property
     def offered(self) -> Sequence[Act]:
-        """What can be done to what the cursor stands on."""
-        return self._offered
+        """What can be done to what the cursor stands on.
+
+        Found anew for each key: one that comes right behind another that moved the cursor means the new row.
+        """
+        return [] if self.status.read_only else acts.offers(self.subject())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "act":
-            return any(act.label == parameters[0] for act in self._offered)
+            return any(act.label == parameters[0] for act in self.offered)
         if action == "why":
             return self.why_of() is not None
         if action == "pass":
@@ -126,7 +136,7 @@ class Frame(Screen[None]):
         return True
 
     def action_act(self, label: str) -> None:
-        for act in self._offered:
+        for act in self.offered:
             if act.label == label:
                 self.begin(act)
                 return
@@ -134,21 +144,38 @@ class Frame(Screen[None]):
     def action_pass(self) -> None:
         self.begin(acts.PASS)
 
+    def action_refuse(self, key: str) -> None:
+        words = self.status.read_only
+        if not words and key == acts.PASS.key:
+            words = "Pass: a controller is at work, and makes them"
+        self.said([(Span(words or refusals.refusal(key, self.subject())),)])
+
     def begin(self, act: Act) -> None:
         """Ask what is to be asked, and do it."""
-        subject = self.subject()
-        if act.form and subject is not None:
-            rows = subject.row.get("pipelines", [subject.row])
-            self.ask(
-                "params", lambda state: questions.params(state, rows), lambda found: self._fill_in(act, found)
-            )
+        if act.form:
+            rows = act.form
+            self._find_out("params", lambda state: questions.params(state, rows), partial(self._fill_in, act))
         elif act.look:
             ident = act.look
-            self.ask("meant", lambda state: questions.run(state, ident), partial(self._begin_on, act))
+            self._find_out("meant", lambda state: questions.run(state, ident), partial(self._begin_on, act))
         elif act.question:
             self.status.push_screen(Ask(self.status.line, act), self._carry_out)
         else:
             self._carry_out(act.words)
+
+    def _find_out(self, key: str, question: Callable[[Any], Any], then: Callable[[Any], None]) -> None:
+        """Have the state asked for what has to be known first; what is typed meanwhile is for what `then` shows."""
+        pending = Pending(self._key(key))
+
+        def take(found: Any) -> None:
+            if pending.is_current:
+                pending.dismiss()
+                then(found)
+                if self.status.screen is not self:
+                    self.status.screen.call_after_refresh(pending.play)
+
+        self.status.push_screen(pending)
+        self.ask(key, question, take)
 
     def _begin_on(self, act: Act, found: Json) -> None:
         """The run is read of which something is to be answered."""
@@ -159,15 +186,14 @@ class Frame(Screen[None]):
         else:
             self.begin(meant)
 
-    def _fill_in(
-        self, act: Act, params: Json, filled: Mapping[str, str] | None = None, complaint: str = ""
-    ) -> None:
-        """Have the form filled in; once more, as it was left, when the command refused what stood in it."""
-        form = Form(self.status.line, act, params, filled, complaint)
+    def _fill_in(self, act: Act, params: Json) -> None:
+        """Have the form filled in: as it was left, when the command refused what stood in it."""
+        form = Form(self.status.line, act, params, *self._kept.pop(act.words, ({}, "")))
 
         def refused(ran: Ran) -> None:
-            if self.status.screen is self:
-                self._fill_in(act, params, kept, clean(ran.err.removeprefix("error: ")))
+            self._kept[act.words] = kept, complaint(ran)
+            if self.status.screen is self:  # else it comes the next time that it is asked for
+                self._fill_in(act, params)
 
         def left(words: Sequence[str] | None) -> None:
             if words is not None:
@@ -179,15 +205,36 @@ class Frame(Screen[None]):
 
     def _carry_out(self, words: Sequence[str] | None) -> None:
         if words is not None:
-            self.status.act(words)
+            self.status.act(words, self._failed)
+
+    def _failed(self, ran: Ran) -> None:
+        """What is too long for the lines below lies over them, unless the reader has gone on to something else."""
+        line = self.status.line.shown(ran.words)
+        if self.status.screen is self and len(self._fitted(outcome(line, ran))) > SAID:
+            self.status.push_screen(Answer("It failed", whole(line, ran)))
 
     def said(self, lines: Sequence[Line]) -> None:
         """Show what became of an act, in full, if that is not too much."""
-        room = max(20, self.size.width)
-        self.said_band.show([part for line in lines for part in wrapped(line, room)][:SAID])
+        self._told = lines
+        shown = self._fitted(lines)
+        if len(shown) > SAID:
+            shown = [*shown[: SAID - 1], (Span("  … l shows all of it", DIM),)]
+        self.said_band.show(shown)
+
+    def _fitted(self, lines: Sequence[Line]) -> list[Line]:
+        return [part for line in lines for part in wrapped(line, max(20, self.size.width))]
 
     def came_of(self, ran: Ran) -> None:
-        """An act that was begun here has ended."""
+        """An act has ended, and was told of."""
+        if started(ran):
+            *before, last = self._told
+            self.said([*before, (*last, Span("  g: go there", DIM))])
+
+    def action_go_there(self) -> None:
+        if self.status.started:
+            self.status.open_run(self.status.started)
+        else:
+            self.said([(Span("no run was started from here yet"),)])
 
     # -- why, help
 
@@ -216,32 +263,3 @@ def answer_lines(ran: Ran) -> list[Line]:
     """What a command said, as lines."""
     text = ran.out if ran.code == 0 else ran.out + ran.err
     return [(Span(clean_indented(line)),) for line in text.splitlines()] or [(Span("it said nothing", DIM),)]
-
-
-def clean_indented(line: str) -> str:
-    """A line without anything that steers a terminal; its indent stays."""
-    return " " * (len(line) - len(line.lstrip())) + clean(line)
-
-
-def outcome(line: str, ran: Ran) -> list[Line]:
-    """What became of an act: the command, its exit code where it is none of 0, and what it said."""
-    if ran.code == 0:
-        words = clean(_last(ran.err) or ran.out)
-        return [(Span("✓ ", phases.SUCCESS), Span(f"$ {line}", DIM), Span(f"  {words}"))]
-    head: Line = (Span(f"✗ exit {ran.code} ", phases.ERROR), Span(f"$ {line}", DIM))
-    return [
-        head,
-        *((Span(f"  {clean(each.removeprefix('error: '))}"),) for each in ran.err.splitlines() if each),
-    ]
-
-
-def whole(line: str, ran: Ran) -> list[Line]:
-    """All that became of an act: everything that the command printed."""
-    text = ran.out + ran.err
-    return [outcome(line, ran)[0][:2], *((Span(f"  {clean_indented(each)}"),) for each in text.splitlines())]
-
-
-def _last(err: str) -> str:
-    """The last remark of a command, where it made any; hints are for those who type."""
-    lines = [line for line in err.splitlines() if line and not line.startswith("hint: ")]
-    return lines[-1] if lines else ""

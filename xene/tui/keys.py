@@ -49,7 +49,7 @@ def _bindings(frame: Frame) -> Iterator[Binding]:
         known = vars(kind).get("BINDINGS", ()) if kind.__module__.startswith("xene.") else ()
         for binding in known:
             action = binding.action.partition("(")[0]
-            if action != "act" and frame.check_action(action, ()):
+            if action not in ("act", "refuse") and frame.check_action(action, ()):
                 yield binding
 
 
