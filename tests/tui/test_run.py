@@ -238,3 +238,21 @@ def test_who_approved_and_why_stays_on_the_screen(home: Path, still: None) -> No
             assert "bob" not in seat.text
 
     play(scene)
+
+
+def test_the_log_of_a_run_that_was_tried_again_is_read_again(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where that try was over between two looks, so that the run never was seen under way."""
+    monkeypatch.setenv("STUB_LOG", "grep -c ^logs \"$XENE_HOME/called\" | sed 's/^/read /'")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("read 1")
+            with sqlite3.connect(home / "state.db") as conn:
+                conn.execute("UPDATE runs SET attempt = 2 WHERE id = ?", (shop.FAILED,))
+            conn.close()
+            await seat.sees("read 2")
+
+    play(scene)

@@ -54,6 +54,7 @@ class Log(ScrollView, can_focus=True):
         self._line: CommandLine | None = None
         self._words: tuple[str, ...] = ()
         self._follows = self.following = False
+        self._version: object = None
         self._process: asyncio.subprocess.Process | None = None
         self._lines: list[str] = []
         self._weight = 0  # characters in all of them
@@ -101,12 +102,20 @@ class Log(ScrollView, can_focus=True):
 
     # -- which log
 
-    def open(self, line: CommandLine, words: Sequence[str], *, follow: bool) -> None:
-        """Show the log that `xene logs WORDS` prints; `follow`: also what comes."""
-        if (tuple(words), follow) == (self._words, self._follows) and self._line is not None:
+    def open(self, line: CommandLine, words: Sequence[str], *, follow: bool, version: object = None) -> None:
+        """Show the log that `xene logs WORDS` prints; `follow`: also what comes.
+
+        Another `version` of the same log is read anew: the run was tried again, or has ended.
+        """
+        known = tuple(words) == self._words and self._line is not None
+        if known and (follow, version) == (self._follows, self._version):
             return
-        self._line, self._words, self._follows, self._tail = line, tuple(words), follow, TAIL
-        self._begin()
+        self._line, self._words, self._follows, self._version = line, tuple(words), follow, version
+        if known:
+            self.run_worker(self._read(), exclusive=True, group="log")
+        else:
+            self._tail = TAIL
+            self._begin()
 
     def _begin(self) -> None:
         self._ended, self._at, self._seeks, self.following = "", -1, True, True

@@ -116,6 +116,7 @@ class Run(Frame):
         super().tick()
         if self.found is not None and self.found["run"]["phase"] not in phases.ENDED:
             self._head()
+            self._say_of_log()
             if self._shown in ("Graph", "Timeline"):
                 self._draw()
             self._ticks += 1
@@ -201,7 +202,8 @@ class Run(Frame):
             words.append(part.task if part.step is None else f"{part.task}/{part.step}")
         # Where nobody is at work `logs -f` would do the passes; who only looks shall not.
         follows = run["phase"] not in phases.ENDED and self.status.at_work
-        self._log.open(self.status.line, words, follow=follows)
+        version = (run["attempt"], run["finishedAt"])
+        self._log.open(self.status.line, words, follow=follows, version=version)
 
     @on(Log.Changed)
     def _say_of_log(self) -> None:
