@@ -13,7 +13,8 @@ from tests.tui import shop
 from tests.tui.conftest import Seat, play
 from tests.tui.test_screen import called, stubbed
 from xene.tui import log as log_module
-from xene.tui.log import Log, colored
+from xene.tui.log import Log
+from xene.tui.log_lines import colored
 from xene.tui.main import Main
 from xene.tui.run import Run
 

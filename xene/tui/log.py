@@ -13,7 +13,6 @@ from typing import ClassVar, Sequence
 
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
@@ -23,6 +22,7 @@ from textual.timer import Timer
 
 from xene.plan.drawing.spans import clean
 from xene.tui.commandline import CommandLine, end
+from xene.tui.log_lines import colored
 
 TAIL = 1000  # lines that are read at first
 MORE = 10  # times as many are read when more is wanted
@@ -32,9 +32,6 @@ HEAVIEST = 32 * 1024 * 1024  # characters of them all that are kept
 LONGEST = 16 * 1024  # characters of a line that are kept
 CUT = " … (cut)"
 FRAME = 0.1  # seconds between two drawings of what came
-# Whose line it is, where several steps are shown; the values of a matrix may be any text.
-_PREFIX = re.compile(r"[\w-]+(\[[^\r\x1b]*?\])?/[\w-]+ \| ")
-_COLOR = re.compile("(\x1b\\[[0-9;:]*m)")
 
 
 class Log(ScrollView, can_focus=True):
@@ -291,17 +288,3 @@ class Log(ScrollView, can_focus=True):
     def _go(self, at: int) -> None:
         self.following, self._seeks, self._at = False, False, at
         self.scroll_to(y=at, animate=False, immediate=True)
-
-
-def colored(line: str) -> Text:
-    """A line with its colours, and nothing else in it that steers a terminal. Of a progress bar the last state."""
-    prefix = found.group() if (found := _PREFIX.match(line)) else ""
-    line = (prefix + line[len(prefix) :].rstrip("\r").rsplit("\r", 1)[-1]).expandtabs(8)
-    if line.isprintable():
-        return Text(line, no_wrap=True, end="")
-    parts = (part if _COLOR.fullmatch(part) else _visible(part) for part in _COLOR.split(line))
-    return Text.from_ansi("".join(parts), no_wrap=True, end="")
-
-
-def _visible(text: str) -> str:
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
