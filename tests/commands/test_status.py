@@ -149,3 +149,25 @@ def test_a_copied_state_that_may_only_be_read(shop: Terminal, tmp_path: Path) ->
     shop("backup", str(copy), code=0)
     copy.chmod(0o400)
     assert "shop/build" in shop("status", "--state", str(copy), code=0).out
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "named"),
+    [(None, None, False), (None, "other.db", False), ("other.db", None, True), ("other.db", "third.db", True),
+     ("other.db", "other.db", False)],
+)  # fmt: skip
+def test_the_screen_names_the_state_in_command_lines_where_xene_alone_would_take_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, variable: str | None, named: bool
+) -> None:
+    from xene.commands import status
+    from xene.commands.call import Call
+    from xene.tui import app
+
+    monkeypatch.setenv("XENE_HOME", str(tmp_path))
+    monkeypatch.delenv("XENE_STATE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("XENE_STATE", str(tmp_path / variable))
+    said: list[bool] = []
+    monkeypatch.setattr(app, "run", lambda *_, named, **__: said.append(named))
+    status.live(Call(state=str(tmp_path / (given or variable or "state.db"))), None, False)
+    assert said == [named]

@@ -137,3 +137,23 @@ def test_a_state_that_goes_away_is_told(reader: Reader, posted: Posted, path: st
     while isinstance(found, Moved):
         found = posted.get(timeout=10)
     assert isinstance(found, Trouble) and "there is no state at" in found.text
+
+
+def test_who_leaves_waits_for_no_lock(path: str, posted: Posted) -> None:
+    made = Reader(path, posted.put)
+    made.start()
+    made.ask("ready", lambda state: state.uuid, print)
+    assert isinstance(posted.get(timeout=10), Answer)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held(_: db.State) -> None:
+        begun.set()
+        go_on.wait(60)
+
+    made.ask("held", held, print)
+    assert begun.wait(10)
+    made.stop()
+    assert made._thread.is_alive()  # it is let go, as it would be with the process
+    go_on.set()
+    made._thread.join(10)
+    assert not made._thread.is_alive()

@@ -21,8 +21,8 @@ from xene.tui.commandline import CommandLine
 from xene.tui.field import Field
 from xene.tui.form import Form
 from xene.tui.groups import Group
-from xene.tui.log import CUT, LONGEST, Log
-from xene.tui.log_lines import colored
+from xene.tui.log import Log
+from xene.tui.log_lines import CUT, LONGEST, colored
 from xene.tui.main import Main
 from xene.tui.pending import Pending
 from xene.tui.run import Run

@@ -42,6 +42,11 @@ class Tmux:
     def type(self, text: str) -> None:
         self._tmux("send-keys", "-l", text)
 
+    def paste(self, text: str) -> None:
+        """As from the clipboard."""
+        self._tmux("set-buffer", "--", text)
+        self._tmux("paste-buffer", "-p", "-r")
+
     @property
     def text(self) -> str:
         return self._tmux("capture-pane", "-p")
@@ -59,6 +64,10 @@ class Tmux:
         """The pids of what runs in it."""
         return _children(int(self._tmux("display-message", "-p", "#{pane_pid}")))
 
+    def started(self) -> dict[str, str]:
+        """What the screen has started, and what is below that: command lines by pid."""
+        return {pid: line for each in self.processes for pid, line in _below(each)}
+
     def leave(self) -> None:
         """The terminal goes away, as when a connection drops; wait until the screen has ended."""
         group = self.processes
@@ -73,6 +82,14 @@ def _children(pid: int) -> list[str]:
     """What the shell of the window has started."""
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return file.read().split()
+
+
+def _below(pid: str) -> Iterator[tuple[str, str]]:
+    """All processes below one. Threads start some, too."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            yield child, Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+            yield from _below(child)
 
 
 @contextmanager

@@ -98,7 +98,8 @@ def live(call: Call, selector: str | None, read_only: bool) -> int:
         _labels(selector)
     from xene.tui import app
 
-    named = call.state != os.path.join(call.home, STATE_FILE) and "XENE_STATE" not in os.environ
+    usual = os.environ.get("XENE_STATE") or os.path.join(call.home, STATE_FILE)
+    named = call.state != os.path.abspath(os.path.expanduser(usual))
     app.run(
         call.state,
         call.home,

@@ -83,6 +83,11 @@ class State:
         with translated(self.path):
             return int(self.conn.execute("PRAGMA data_version").fetchone()[0])
 
+    def is_current(self) -> bool:
+        """Whether its schema is still the one that this Xene knows: a newer one may have changed it meanwhile."""
+        with translated(self.path):
+            return _version(self.conn) == migrations.VERSION
+
     def meta(self, key: str) -> str:
         """A fact of the state itself: `uuid`, `epoch`, `created_at`."""
         row = self.conn.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

@@ -30,10 +30,12 @@ class Runs(Pane):
         self.lay_out()
 
     def lay_out(self) -> None:
-        fields = ("id", "workflow", "pipeline", "phase", "reason", "agent", "trigger")
-        self.sheet.show(
-            [row for row in self._all if filters.takes(self.filter, filters.text_of(row, fields), {})]
-        )
+        self.show([row for row in self._all if self._takes(row)], self._all)
+
+    def _takes(self, row: Json) -> bool:
+        words = filters.text_of(row, ("id", "phase", "reason", "agent", "trigger"))
+        name = f"{row['workflow']}/{row['pipeline']}"
+        return filters.takes(self.filter, f"{name} {words}", self.labels_of(row["workflow"]))
 
     def subject(self) -> Subject | None:
         row = self.sheet.current
@@ -84,10 +86,13 @@ class Events(Pane):
         self.lay_out()
 
     def lay_out(self) -> None:
-        fields = ("kind", "name", "reason", "message")
-        self.sheet.show(
-            [row for row in self._all if filters.takes(self.filter, filters.text_of(row, fields), {})]
-        )
+        self.show([row for row in self._all if self._takes(row)], self._all)
+
+    def _takes(self, row: Json) -> bool:
+        """Labels are those of workflows: of an event about something else they are not known."""
+        words = filters.text_of(row, ("kind", "name", "reason", "message"))
+        of = row["name"].partition("/")[0] if row["kind"] in ("Workflow", "Pipeline") else None
+        return filters.takes(self.filter, words, self.labels_of(of))
 
     def subject(self) -> Subject | None:
         """None: what an event is about may have gone; why says so."""

@@ -7,14 +7,13 @@ from typing import ClassVar, Sequence
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from xene.plan.drawing.spans import DIM, Line, Span
-from xene.tui.boxes import BOX
+from xene.tui.boxes import BOX, Boxed
 from xene.tui.page import Page
 
 
-class Answer(ModalScreen[None]):
+class Answer(Boxed[None]):
     """Lines that are wrapped to the width there is. `show` puts others in their place."""
 
     DEFAULT_CSS = BOX.format(name="Answer") + "Answer > Vertical { height: 90%; max-width: 120; }"

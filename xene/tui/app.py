@@ -15,13 +15,16 @@ from typing import Any, Callable, ClassVar, Iterable, Mapping, Sequence
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.events import AppBlur, Key
 from textual.markup import escape
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
-from xene.errors import Storage
-from xene.plan.drawing.spans import DIM, Line, Span
-from xene.tui import prefs, served
+from xene.errors import XeneError
+from xene.plan.drawing.spans import DIM, Line, Span, harmless
+from xene.tui import narrow_driver, prefs, served
 from xene.tui.commandline import CommandLine, Ran
 from xene.tui.field import Field
 from xene.tui.frame import Frame
@@ -75,11 +78,18 @@ class Status(App[None]):
         self.prefs = prefs.read(home)
         self.at_work = False
         self.trouble = ""
+        self._told: dict[str, str] = {}  # what was told of which question, until that is answered again
         self.broken: Exception | None = None
         self._done: list[tuple[float, list[Line]]] = []
         self.started = ""  # the run that was started last from here, the first one of several
         self._under_way = 0
         self._leaving = False
+
+    def get_driver_class(self) -> type[Driver]:
+        usual = super().get_driver_class()
+        if issubclass(usual, LinuxDriver) and narrow_driver.is_narrow(narrow_driver.encoding()):
+            return narrow_driver.NarrowDriver
+        return usual
 
     def on_mount(self) -> None:
         loop = asyncio.get_running_loop()
@@ -116,6 +126,7 @@ class Status(App[None]):
     @on(Answer)
     def _answered(self, event: Answer) -> None:
         owner: Any = getattr(event.take, "__self__", None)
+        self._told.pop(event.key, None)
         if self.is_running and getattr(owner, "is_attached", True):
             event.take(event.value)
 
@@ -132,7 +143,9 @@ class Status(App[None]):
         if event.key:
             if isinstance(self.screen, Pending) and self.screen.key == event.key:
                 self.screen.dismiss()
-            self.notify(event.text, severity="error", markup=False)
+            if self._told.get(event.key) != event.text:
+                self.notify(event.text, severity="error", markup=False)
+                self._told[event.key] = event.text
         self.trouble = event.text if not event.key else self.trouble
         for frame in self._frames():
             if isinstance(frame, Main):
@@ -140,7 +153,8 @@ class Status(App[None]):
 
     def _handle_exception(self, error: Exception) -> None:
         """A bug in the screen itself ends it, and the command line's error boundary tells it."""
-        self.broken = self.broken or error
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        self.broken = self.broken or (cause if isinstance(cause, Exception) else error)
         super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
@@ -222,21 +236,21 @@ class Status(App[None]):
                 if restyle is not None:
                     restyle()
         if self.theme != self.prefs.theme:
-            self._keep_quietly(Prefs(self.theme, self.prefs.views))
+            self._keep_quietly(lambda stored: Prefs(self.theme, stored.views))
 
     def action_dark(self) -> None:
         self.theme = LIGHT if self.current_theme.dark else DARK
 
-    def keep(self, wanted: Prefs) -> None:
-        """Keep this from now on. Raises Storage."""
-        self.prefs = wanted
+    def keep(self, changed: Callable[[Prefs], Prefs]) -> None:
+        """Keep what this makes of what was kept. Raises Storage: then it lasts until the screen is left."""
+        before, self.prefs = self.prefs, changed(self.prefs)
         if self._keeps:
-            prefs.write(self.home, wanted)
+            self.prefs = prefs.change(self.home, before, changed)
 
-    def _keep_quietly(self, wanted: Prefs) -> None:
+    def _keep_quietly(self, changed: Callable[[Prefs], Prefs]) -> None:
         try:
-            self.keep(wanted)
-        except Storage as error:
+            self.keep(changed)
+        except XeneError as error:
             self.notify(f"{error.message}; {error.hint}", severity="warning", markup=False)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002 - textual's
@@ -256,7 +270,9 @@ class Status(App[None]):
         if isinstance(frame, Main):
             for view in self.prefs.views:
                 yield SystemCommand(
-                    f"View {escape(view.name)}", escape(view.filter), partial(frame.take_view, view)
+                    f"View {escape(harmless(view.name))}",
+                    escape(harmless(view.filter)),
+                    partial(frame.take_view, view),
                 )
 
 

@@ -6,19 +6,19 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label, Static
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, Input, Label
 
+from xene.plan.drawing.spans import harmless
 from xene.tui.acts import Act
-from xene.tui.boxes import BOX
+from xene.tui.boxes import BOX, Boxed, Shown
 from xene.tui.commandline import CommandLine
 from xene.tui.field import Field
 
 Words = tuple[str, ...]
 
 
-class Ask(ModalScreen[Words | None]):
+class Ask(Boxed[Words | None]):
     """Gives the command's words, with the reason where it takes one; None where the act is not meant."""
 
     DEFAULT_CSS = BOX.format(name="Ask")
@@ -36,10 +36,11 @@ class Ask(ModalScreen[Words | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            yield Label(self._act.question or f"{self._act.label}?", markup=False)
+            with VerticalScroll(classes="long", can_focus=False):
+                yield Label(_lines(self._act.question or f"{self._act.label}?"), markup=False)
             if self._act.reason:
                 yield Field(placeholder="why (optional); enter sends it", id="reason")
-            yield Static(f"$ {self._line.shown(self.words())}", classes="command", markup=False)
+            yield Shown()
             with Horizontal(classes="buttons"):
                 yield Button(
                     self._act.button or self._act.label,
@@ -54,6 +55,11 @@ class Ask(ModalScreen[Words | None]):
     def on_mount(self) -> None:
         self.query_one("#reason" if self._act.reason else "#no").focus()
 
+        self._tell()
+
+    def _tell(self) -> None:
+        self.query_one(Shown).say(self._line.shown(self.words()))
+
     def words(self) -> Words:
         """The command as it stands."""
         found = self.query("#reason").results(Input) if self._act.reason and self.is_mounted else iter(())
@@ -61,7 +67,7 @@ class Ask(ModalScreen[Words | None]):
         return (*self._act.words, "-m", reason) if reason else self._act.words
 
     def on_input_changed(self) -> None:
-        self.query_one(".command", Static).update(f"$ {self._line.shown(self.words())}")
+        self._tell()
 
     def on_input_submitted(self) -> None:
         self.dismiss(self.words())
@@ -78,3 +84,8 @@ class Ask(ModalScreen[Words | None]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+
+def _lines(text: str) -> str:
+    """Each line as it can be shown: what is asked may come from a manifest."""
+    return "\n".join(map(harmless, text.splitlines()))

@@ -12,12 +12,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from xene.plan.drawing.spans import Line
-from xene.tui.boxes import BOX
+from xene.tui.boxes import BOX, Boxed
 from xene.tui.field import Field
 from xene.tui.sheet import Column, Sheet
 
 
-class Name(ModalScreen[str | None]):
+class Name(Boxed[str | None]):
     """One word is wanted, such as the name of a view. Gives it, or None."""
 
     DEFAULT_CSS = BOX.format(name="Name")

@@ -6,10 +6,14 @@ So what the screen does is what it shows: the same words in a shell do the same.
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import errno
 import os
-import shlex
+import signal
 import sys
 from typing import NamedTuple, Sequence
+
+from xene.tui import shell_words
 
 
 class Ran(NamedTuple):
@@ -21,7 +25,15 @@ class Ran(NamedTuple):
     err: str
 
 
+PATIENCE = 5.0  # seconds that a command has to detach when the screen is left
+NOT_STARTED = 126  # as a shell has it
+_PR_SET_PDEATHSIG = 1
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 XENE = (sys.executable, "-m", "xene")
+
+
+class NotStarted(Exception):
+    """The system would not start a command; why, for people."""
 
 
 class CommandLine:
@@ -35,28 +47,35 @@ class CommandLine:
     def shown(self, words: Sequence[str]) -> str:
         """What to type for the same."""
         more = ["--state", self._state] if self._named else []
-        return shlex.join(["xene", *words, *more])
+        return shell_words.joined(["xene", *words, *more])
 
     async def start(self, words: Sequence[str]) -> asyncio.subprocess.Process:
-        """Start it, with pipes for its output; the caller reads them, waits, and ends it."""
-        process = await asyncio.create_subprocess_exec(
-            *self._program,
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._env,
-            limit=1024 * 1024,
-            start_new_session=True,  # a Ctrl-C on the terminal is the screen's alone
-        )
+        """Start it, with pipes for its output; the caller reads them, waits, and ends it. Raises NotStarted."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._program,
+                *words,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=self._env,
+                limit=1024 * 1024,
+                start_new_session=True,  # a Ctrl-C on the terminal is the screen's alone
+                preexec_fn=_end_with_parent,
+            )
+        except OSError as error:
+            raise NotStarted(f"it cannot be started: {_why(error)}") from None
         self._begun = [each for each in self._begun if each.returncode is None] + [process]
         return process
 
     async def left(self) -> None:
-        """The screen is left: ask all that go on to detach, and wait until they have."""
+        """The screen is left: ask all that go on to detach, and wait until they have; what does not is killed."""
         self.end_all()
-        for process in self._begun:
-            await process.wait()
+        waits = [asyncio.create_task(process.wait()) for process in self._begun]
+        if waits and (await asyncio.wait(waits, timeout=PATIENCE))[1]:
+            for process in self._begun:
+                _kill(process)
+            await asyncio.wait(waits)
 
     def end_all(self) -> None:
         """Ask all that go on to detach."""
@@ -65,8 +84,11 @@ class CommandLine:
                 end(process)
 
     async def run(self, words: Sequence[str]) -> Ran:
-        """Run it to its end."""
-        process = await self.start(words)
+        """Run it to its end. What the system will not start has an exit code too, and is said to be so."""
+        try:
+            process = await self.start(words)
+        except NotStarted as error:
+            return Ran(tuple(words), NOT_STARTED, "", f"error: {error}\n")
         try:
             out, err = await process.communicate()
         except asyncio.CancelledError:
@@ -76,12 +98,37 @@ class CommandLine:
         return Ran(tuple(words), process.returncode or 0, _text(out), _text(err))
 
 
+def _end_with_parent() -> None:
+    """In the child, before it becomes another program: it is asked to detach when the screen is killed, too.
+
+    Nothing is imported and nothing is locked here, since the screen has threads.
+    """
+    if _PRCTL is not None:
+        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
 def end(process: asyncio.subprocess.Process) -> None:
     """Ask it to detach: nothing that it started is stopped by that. Harmless once it has ended."""
     try:
         process.terminate()
     except ProcessLookupError:
         pass
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """End it, and what it has started in its session. What it did can be repeated, as after any crash."""
+    if process.returncode is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended meanwhile
+
+
+def _why(error: OSError) -> str:
+    """Of the system's words for a value that is too long nobody could tell that they mean that."""
+    if error.errno == errno.E2BIG:
+        return "a value is longer than a command line takes (128 KiB each)"
+    return error.strerror or str(error)
 
 
 def _text(data: bytes) -> str:

@@ -1,9 +1,15 @@
-"""A line to write into, and a list to pick from. A cursor stands still: over a slow line every blink costs."""
+"""A line to write into, and a list to pick from. A cursor stands still: over a slow line every blink costs.
+
+What a line holds may be anything that was pasted, several lines too; what of it cannot be printed is shown by a
+sign of one column, so that it neither steers the terminal nor moves what stands beside it.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Callable
 
+from rich.cells import cell_len, get_character_cell_size
+from rich.text import Text
 from textual import events
 from textual.widget import Widget
 from textual.widgets import Input, Select
@@ -38,6 +44,29 @@ class Field(Input):
             taken(event)
             self._left()
 
+    def _on_paste(self, event: events.Paste) -> None:
+        """All of it, where textual would take the first line and say nothing of the others."""
+        taken(event)
+        if event.text:
+            self.replace(pasted(event.text), *self.selection)
+
+    # -- as it is drawn: as many characters as there are, each with a width
+
+    @property
+    def _value(self) -> Text:
+        return Text(seen(self.value), no_wrap=True, overflow="ignore", end="")
+
+    def _position_to_cell(self, position: int) -> int:
+        return cell_len(seen(self.value[:position]))
+
+    def _cell_offset_to_index(self, offset: int) -> int:
+        left = offset + round(self.scroll_offset.x)
+        for at, char in enumerate(seen(self.value)):
+            left -= get_character_cell_size(char)
+            if left < 0:
+                return at
+        return len(self.value)
+
 
 class Pick(Select[str]):
     """One of several values. What is typed right behind a tab is not looked for in it."""
@@ -65,7 +94,23 @@ def passed_on(widget: Widget, event: events.Key) -> bool:
     return True
 
 
-def taken(event: events.Key) -> None:
+def taken(event: events.Event) -> None:
     """Nobody else gets it."""
     event.stop()
     event.prevent_default()
+
+
+def pasted(text: str) -> str:
+    """What is taken of what was pasted: not the newline that ends it, nor a NUL, which no program can get."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").replace("\0", "")
+
+
+def seen(text: str) -> str:
+    """As many characters: controls as their pictures, others that cannot be printed as `?`."""
+    return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def _seen(char: str) -> str:
+    if char.isprintable():
+        return char
+    return chr(0x2400 + ord(char)) if char < " " else "␡" if char == "\x7f" else "?"

@@ -60,13 +60,12 @@ class Agents(Pane):
 
     def lay_out(self) -> None:
         fields = ("name", "phase", "reason", "message")
-        self.sheet.show(
-            [
-                row
-                for row in self._all
-                if filters.takes(self.filter, filters.text_of(row, fields), row["labels"])
-            ]
-        )
+        wanted = [
+            row
+            for row in self._all
+            if filters.takes(self.filter, filters.text_of(row, fields), row["labels"])
+        ]
+        self.show(wanted, self._all)
 
     def subject(self) -> Subject | None:
         row = self.sheet.current

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
@@ -19,7 +18,7 @@ from xene.model.pipeline_codec import params_from_json
 from xene.plan import inputs
 from xene.plan.drawing.spans import clean
 from xene.tui.acts import Act
-from xene.tui.boxes import BOX
+from xene.tui.boxes import BOX, Boxed, Shown
 from xene.tui.commandline import CommandLine
 from xene.tui.field import Field, Pick
 from xene.tui.outcomes import clean_indented
@@ -28,15 +27,12 @@ Words = tuple[str, ...]
 Json = Mapping[str, Any]
 
 
-class Form(ModalScreen[Words | None]):
+class Form(Boxed[Words | None]):
     """Gives the command's words, or None. `filled` is what stood in it before, `complaint` what came of that."""
 
     DEFAULT_CSS = (
         BOX.format(name="Form")
         + """
-    Form > Vertical { max-height: 95%; }
-    Form VerticalScroll { height: auto; max-height: 55vh; }
-    Form .command { max-height: 3; }
     Form .param { height: auto; }
     Form .param Label { width: 30%; padding: 0 1 0 0; }
     Form .param Input, Form .param Select { width: 1fr; }
@@ -68,7 +64,7 @@ class Form(ModalScreen[Words | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            with VerticalScroll(can_focus=False):
+            with VerticalScroll(classes="long", can_focus=False):
                 if self._complaint:
                     words = "\n".join(clean_indented(line) for line in self._complaint.splitlines())
                     yield Static(words, id="complaint", markup=False)
@@ -76,7 +72,7 @@ class Form(ModalScreen[Words | None]):
                     yield from self._param(at, name, schema)
                 if not self._params:
                     yield Label("It takes no params.")
-            yield Static("", classes="command", markup=False)
+            yield Shown()
             with Horizontal(classes="buttons"):
                 yield Button("Run", id="yes", variant="primary", compact=True)
                 yield Button("Back", id="no", compact=True)
@@ -116,26 +112,31 @@ class Form(ModalScreen[Words | None]):
         """What is wrong with a value; "" where nothing is."""
         given = {name: value} if value or "default" in self._params[name] else {}
         _, problems = inputs.check({name: self._declared[name]}, given)
-        return problems[0].removeprefix(f"param {name}: ") if problems else ""
+        return clean(problems[0].removeprefix(f"param {name}: ")) if problems else ""
 
-    def _tell(self) -> list[int]:
-        """Show the command, and what is wrong with which fields; their numbers."""
-        self.query_one(".command", Static).update(f"$ {self._line.shown(self.words())}")
-        found = []
-        for at, (name, value) in enumerate(self.filled.items()):
-            known = value or "default" in self._params[name] or self._tried
-            words = self.wrong(name, value) if known else ""
-            said = self.query_one(f"#wrong-{at}", Static)
-            said.update(words)
-            said.display = bool(words)
-            found += [at] if words else []
-        return found
+    def _tell(self) -> None:
+        self.query_one(Shown).say(self._line.shown(self.words()))
 
-    def on_input_changed(self) -> None:
+    def _look_at(self, at: int, value: str) -> bool:
+        """Whether something is wrong with what stands in a field; it is said beside it."""
+        name = list(self._params)[at]
+        known = value or "default" in self._params[name] or self._tried
+        words = self.wrong(name, value) if known else ""
+        said = self.query_one(f"#wrong-{at}", Static)
+        said.update(words)
+        said.display = bool(words)
+        return bool(words)
+
+    def _changed(self, field: Widget) -> None:
+        """Of many fields only the one in which something was typed is looked at."""
+        self._look_at(int(str(field.id).removeprefix("param-")), _value(field))
         self._tell()
 
-    def on_select_changed(self) -> None:
-        self._tell()
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._changed(event.input)
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        self._changed(event.select)
 
     def on_input_submitted(self) -> None:
         self.action_run()
@@ -149,7 +150,7 @@ class Form(ModalScreen[Words | None]):
     def action_run(self) -> None:
         """Run it, if nothing is wrong; else go to the first field where something is."""
         self._tried = True
-        wrong = self._tell()
+        wrong = [at for at, value in enumerate(self.filled.values()) if self._look_at(at, value)]
         if wrong:
             self.query_one(f"#param-{wrong[0]}").focus()
         else:

@@ -18,10 +18,11 @@ NAMES = {
     "right_square_bracket": "]",
     "escape": "esc",
 }
+FOLD = "← →"
 COMMON = (
     ("enter", "open what the cursor stands on; a double click does"),
     ("↑ ↓", "move the cursor; PgUp PgDn Home End too"),
-    ("← →", "fold the workflow under the cursor, unfold it"),
+    (FOLD, "fold the workflow under the cursor, unfold it"),
     ("ctrl+p", "all commands by name"),
     ("ctrl+z", "to the background; fg brings it back"),
     ("D", "dark or light; ctrl+p has more themes"),
@@ -38,8 +39,10 @@ def lines(frame: Frame) -> list[Line]:
     if not offered:
         found.append((Span(f"  {frame.status.read_only or 'nothing can be done to this'}", DIM),))
     found += [(), (Span("always", BOLD),)]
-    found += [_line(NAMES.get(binding.key, binding.key), binding.description) for binding in _bindings(frame)]
-    found += [_line(key, words) for key, words in COMMON]
+    known = list(_bindings(frame))
+    found += [_line(NAMES.get(binding.key, binding.key), binding.description) for binding in known]
+    folds = any(binding.action == "fold_all" for binding in known)
+    found += [_line(key, words) for key, words in COMMON if key != FOLD or folds]
     return found
 
 

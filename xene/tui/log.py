@@ -21,16 +21,14 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from xene.plan.drawing.spans import clean
-from xene.tui.commandline import CommandLine, end
-from xene.tui.log_lines import colored
+from xene.tui.commandline import CommandLine, NotStarted, end
+from xene.tui.log_lines import LONGEST, begun, colored, shortened, uncolored
 
 TAIL = 1000  # lines that are read at first
 MORE = 10  # times as many are read when more is wanted
 KEPT = 100_000  # lines that are kept of one that is followed
 PIECE = 256 * 1024  # bytes that are taken at once
 HEAVIEST = 32 * 1024 * 1024  # characters of them all that are kept
-LONGEST = 16 * 1024  # characters of a line that are kept
-CUT = " … (cut)"
 FRAME = 0.1  # seconds between two drawings of what came
 
 
@@ -134,7 +132,12 @@ class Log(ScrollView, can_focus=True):
         self._fresh = True
         how = ["--tail", str(self._tail), "--mark-attempts", *(["-f"] if self._follows else [])]
         words = ["logs", *self._words, *how]
-        process = await self._line.start(words)
+        try:
+            process = await self._line.start(words)
+        except NotStarted as error:
+            self._ended = str(error)
+            self._come()
+            return
         self._process = process
         assert process.stdout is not None and process.stderr is not None
         complaint = asyncio.create_task(process.stderr.read())
@@ -158,8 +161,8 @@ class Log(ScrollView, can_focus=True):
     def _add(self, text: str) -> str:
         """Take whole lines; give what is left of the last one."""
         *lines, rest = text.split("\n")
-        lines = [line if len(line) <= LONGEST else line[:LONGEST] + CUT for line in lines]
-        rest = rest[: LONGEST + 1]  # what follows until the line ends is let go
+        lines = [line if len(line) <= LONGEST else shortened(line) for line in lines]
+        rest = rest if len(rest) <= LONGEST else begun(rest)
         if self._fresh:
             self._fresh = False
             self._clear()
@@ -265,7 +268,7 @@ class Log(ScrollView, can_focus=True):
         """The lines in which what is searched for stands."""
         if self._matches is None:
             wanted = self._search.lower()
-            found = (at for at, line in enumerate(self._lines) if wanted in line.lower())
+            found = (at for at, line in enumerate(self._lines) if wanted in uncolored(line).lower())
             self._matches = list(found) if wanted else []
         return self._matches
 

@@ -6,15 +6,41 @@ import re
 
 from rich.text import Text
 
+LONGEST = 16 * 1024  # characters of a line that are kept
+CUT = " … (cut)"
 # Whose line it is, where several steps are shown; the values of a matrix may be any text.
 _PREFIX = re.compile(r"[\w-]+(\[[^\r\x1b]*?\])?/[\w-]+ \| ")
 _COLOR = re.compile("(\x1b\\[[0-9;:]*m)")
 
 
+def last_state(line: str) -> str:
+    """Of a progress bar, which goes back to the beginning of its line again and again, the last state."""
+    if "\r" not in line:
+        return line
+    prefix = found.group() if (found := _PREFIX.match(line)) else ""
+    return prefix + line[len(prefix) :].rstrip("\r").rsplit("\r", 1)[-1]
+
+
+def shortened(line: str) -> str:
+    """A line that is too long to be kept, of a length that is not."""
+    line = last_state(line)
+    return line if len(line) <= LONGEST else line[:LONGEST] + CUT
+
+
+def begun(rest: str) -> str:
+    """The same of a line that has not ended: what comes next, up to its end, goes on behind it."""
+    back = "\r" if rest.endswith("\r") else ""
+    return last_state(rest)[: LONGEST + 1] + back
+
+
+def uncolored(line: str) -> str:
+    """What of a line is read, and so searched."""
+    return _COLOR.sub("", last_state(line)) if "\x1b" in line or "\r" in line else line
+
+
 def colored(line: str) -> Text:
     """A line with its colours, and nothing else in it that steers a terminal. Of a progress bar the last state."""
-    prefix = found.group() if (found := _PREFIX.match(line)) else ""
-    line = (prefix + line[len(prefix) :].rstrip("\r").rsplit("\r", 1)[-1]).expandtabs(8)
+    line = last_state(line).expandtabs(8)
     if line.isprintable():
         return Text(line, no_wrap=True, end="")
     parts = (part if _COLOR.fullmatch(part) else _visible(part) for part in _COLOR.split(line))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar, Mapping
+from typing import Any, Callable, ClassVar, Mapping
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher, Footer, Input
 
-from xene.errors import Storage
+from xene.errors import XeneError
 from xene.model import phases
 from xene.model.units import rfc3339
 from xene.plan import overview
-from xene.plan.drawing.spans import BOLD, DIM, Line, Span
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, wrapped
 from xene.tui import choosing, filters, prefs, questions
 from xene.tui.activity import Events, Runs
 from xene.tui.acts import Subject
@@ -30,6 +30,7 @@ from xene.tui.slots import Slots
 
 PARTS = (Overview, Runs, Agents, Slots, Events)
 ALARMS = 3  # lines of alarms that are shown
+TOLD = 4  # lines that what is wrong with the state may take, with what to do about it
 STATE_LOOK = 3  # seconds between looks at who is at work: that changes without a word in the state
 
 
@@ -122,6 +123,7 @@ class Main(Frame):
 
     def tick(self) -> None:
         super().tick()
+        self.pane.tick()
         self.refresh_head()
         self._detail.show(self.pane.detail())
 
@@ -130,7 +132,8 @@ class Main(Frame):
         now = time.time()
         lines: list[Line] = [] if self.found is None else self._of_found(self.found, now)
         if self.status.trouble:
-            lines.append((Span("!! ", phases.ERROR), Span(self.status.trouble, BOLD)))
+            told: Line = (Span("!! ", phases.ERROR), Span(clean(self.status.trouble), BOLD))
+            lines += wrapped(told, max(20, self.size.width - 2))[:TOLD]
         self._head.show(lines)
 
     def _of_found(self, found: Mapping[str, Any], now: float) -> list[Line]:
@@ -187,8 +190,7 @@ class Main(Frame):
         sheets[(at + 1) % len(sheets)].focus()
 
     def action_fold_all(self) -> None:
-        if self.pane is self._overview:
-            self._overview.fold_all()
+        self._overview.fold_all()
 
     # -- filter, sort, views
 
@@ -242,7 +244,7 @@ class Main(Frame):
         if act == "take":
             self.take_view(view)
         else:
-            self._keep(prefs.without_view(self.status.prefs, view.name), f"view {view.name} is gone")
+            self._keep(lambda stored: prefs.without_view(stored, view.name), f"view {view.name} is gone")
 
     def action_keep_view(self) -> None:
         self.status.push_screen(
@@ -252,12 +254,12 @@ class Main(Frame):
     def _keep_as(self, name: str | None) -> None:
         if name is not None:
             view = View(name, self._text, self._overview.sort)
-            self._keep(prefs.with_view(self.status.prefs, view), f"view {name} is kept: v lists them")
+            self._keep(lambda stored: prefs.with_view(stored, view), f"view {name} is kept: v lists them")
 
-    def _keep(self, wanted: prefs.Prefs, words: str) -> None:
+    def _keep(self, changed: Callable[[prefs.Prefs], prefs.Prefs], words: str) -> None:
         try:
-            self.status.keep(wanted)
-        except Storage as error:
+            self.status.keep(changed)
+        except XeneError as error:
             self.said([(Span(f"{error.message}; {error.hint}", phases.ERROR),)])
             return
         self.said([(Span(words),)])

@@ -12,16 +12,17 @@ from xene.model.ids import is_run_id
 from xene.plan.drawing.spans import DIM, Line, Span, clean
 from xene.tui.commandline import Ran
 
+LONGEST = 160  # characters of a command line that are repeated when something came of it
 STARTERS = ("run", "rerun")  # commands that print the ids of the runs that they started
 
 
 def outcome(line: str, ran: Ran) -> list[Line]:
-    """The command, its exit code where it is none of 0, and what it said."""
+    """The command, of a long one the beginning, its exit code where it is none of 0, and what it said."""
+    head = _head(line if len(line) <= LONGEST else line[:LONGEST] + "…", ran)
     if ran.code == 0:
         remark = _last(ran.err)
         words = clean(f"{ran.out} {remark}" if started(ran) else remark or ran.out)
-        return [(Span("✓ ", phases.SUCCESS), Span(f"$ {line}", DIM), Span(f"  {words}"))]
-    head: Line = (Span(f"✗ exit {ran.code} ", phases.ERROR), Span(f"$ {line}", DIM))
+        return [(*head, Span(f"  {words}"))]
     return [head, *((Span(f"  {clean_indented(each)}"),) for each in complaint(ran).splitlines())]
 
 
@@ -34,7 +35,12 @@ def complaint(ran: Ran) -> str:
 def whole(line: str, ran: Ran) -> list[Line]:
     """The command, its exit code, and everything that it printed."""
     text = ran.out + ran.err
-    return [outcome(line, ran)[0][:2], *((Span(f"  {clean_indented(each)}"),) for each in text.splitlines())]
+    return [_head(line, ran), *((Span(f"  {clean_indented(each)}"),) for each in text.splitlines())]
+
+
+def _head(line: str, ran: Ran) -> Line:
+    mark = Span("✓ ", phases.SUCCESS) if ran.code == 0 else Span(f"✗ exit {ran.code} ", phases.ERROR)
+    return mark, Span(f"$ {line}", DIM)
 
 
 def started(ran: Ran) -> Sequence[str]:

@@ -30,6 +30,8 @@ class Pane(Vertical):
         super().__init__(id=self.name_of.lower())
         self.sheet = sheet
         self.filter = Filter()
+        self._labels: Mapping[str, Mapping[str, str]] = {}  # by workflow
+        self._nothing = sheet.empty
 
     def compose(self) -> ComposeResult:
         yield self.sheet
@@ -43,8 +45,21 @@ class Pane(Vertical):
     def look(self) -> None:
         """Ask for what is shown."""
 
+    def tick(self) -> None:
+        """A second went by."""
+
     def give(self, found: Json) -> None:
-        """Take what the overview found."""
+        """Take what the overview found: of which labels the workflows are."""
+        self._labels = {row["workflow"]: row["labels"] for row in found["pipelines"]}
+
+    def labels_of(self, workflow: str | None) -> Mapping[str, str]:
+        """The labels of a workflow; none of one that is gone."""
+        return self._labels.get(workflow or "", {})
+
+    def show(self, wanted: Sequence[Json], all_rows: Sequence[Json]) -> None:
+        """Show the rows that the filter takes; say so where it takes none."""
+        self.sheet.again("nothing matches" if all_rows and not wanted else self._nothing)
+        self.sheet.show(wanted)
 
     def filtered(self, wanted: Filter) -> None:
         """Show what is wanted alone."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Callable
 
 from xene.errors import Storage
+from xene.store import files
 
 FILE = "status.json"
+MOST = 1024 * 1024  # characters that are read of it
 DARK, LIGHT = "textual-dark", "textual-light"
 
 
@@ -32,15 +34,45 @@ class Prefs:
 
 def read(home: str) -> Prefs:
     """What was kept; what was not, or cannot be read, is as at the beginning."""
+    return kept(home) or Prefs()
+
+
+def kept(home: str) -> Prefs | None:
+    """What stands in the file now; None where nothing does that could be kept by this."""
     try:
-        with open(os.path.join(home, FILE), encoding="utf-8") as file:
-            data = json.load(file)
+        with open(os.path.join(home, FILE), encoding="utf-8", opener=_opener) as file:
+            data = json.loads(file.read(MOST))
         views = tuple(
             View(str(each["name"]), str(each["filter"]), str(each["sort"])) for each in data["views"]
         )
         return Prefs(str(data["theme"]), views)
-    except (OSError, ValueError, KeyError, TypeError):
-        return Prefs()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _opener(path: str, flags: int) -> int:
+    """A pipe of that name is nobody to wait for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def change(home: str, now: Prefs, changed: Callable[[Prefs], Prefs]) -> Prefs:
+    """Keep what `changed` makes of what stands in the file, which another screen may have written since; give it.
+
+    `now` is taken where nothing stands there. What is no such file is put aside. Raises Storage.
+    """
+    stored = kept(home)
+    if stored is None:
+        _put_aside(os.path.join(home, FILE))
+    wanted = changed(now if stored is None else stored)
+    write(home, wanted)
+    return wanted
+
+
+def _put_aside(path: str) -> None:
+    try:
+        os.rename(path, f"{path}.broken")
+    except OSError:
+        pass  # there is none, as at the beginning; or nothing can be written here, which the writing tells
 
 
 def write(home: str, prefs: Prefs) -> None:
@@ -48,11 +80,20 @@ def write(home: str, prefs: Prefs) -> None:
     path = os.path.join(home, FILE)
     part = f"{path}.{os.getpid()}.part"
     try:
+        files.make_private_directory(home)
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(_data(prefs), file, indent=1)
         os.rename(part, path)
     except OSError as error:
+        _remove(part)
         raise Storage(f"{path} cannot be written: {error.strerror}", hint="the screen forgets this") from None
+
+
+def _remove(part: str) -> None:
+    try:
+        os.unlink(part)
+    except OSError:
+        pass  # it has not come to be
 
 
 def _data(prefs: Prefs) -> dict[str, Any]:

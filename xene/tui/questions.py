@@ -6,6 +6,7 @@ import time
 from typing import Any, Mapping, Sequence
 
 from xene.control import lock, overview
+from xene.errors import NotFound
 from xene.store import artifacts, calendar, objects, views
 from xene.store import overview as stored
 from xene.store.db import State
@@ -86,6 +87,14 @@ def slots(state: State, trigger: Mapping[str, Any]) -> list[Json]:
     return views.slots(
         state, workflow=trigger["workflow"], pipeline=trigger["pipeline"], trigger=trigger["name"], limit=MOST
     )
+
+
+def run_if_there(state: State, ident: str) -> tuple[str, Json | None]:
+    """The id, and what `run` finds; None for a run that retention has removed."""
+    try:
+        return ident, run(state, ident)
+    except NotFound:
+        return ident, None
 
 
 def run(state: State, ident: str) -> Json:

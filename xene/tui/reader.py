@@ -22,6 +22,7 @@ LOOK = 0.25  # seconds between looks at whether anybody has written
 REST = (
     4.0  # times as long as the last looks took, until the next: a large state costs no more than a small one
 )
+PATIENCE = 1.0  # seconds that somebody who leaves waits for the question that is being answered
 AGAIN = 1.0  # seconds until a state that could not be opened is tried again
 
 Question = Callable[[State], Any]
@@ -49,11 +50,11 @@ class Reader:
             self._wake.notify()
 
     def stop(self) -> None:
-        """End the thread, after the question that it is at."""
+        """End the thread, after the question that it is at; one that waits for a lock goes with the process."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
-        self._thread.join()
+        self._thread.join(PATIENCE)
 
     def _work(self) -> None:
         while not self._stopping:
@@ -89,6 +90,8 @@ class Reader:
                 if found != version:
                     version = found
                     self._post(Moved())
+                    if not state.is_current():
+                        return  # opening it says what to do about that
 
     def _next(self) -> tuple[str, Question, Take] | None:
         with self._wake:

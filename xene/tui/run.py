@@ -15,6 +15,7 @@ from textual.widgets import ContentSwitcher, Footer, Input
 from xene.model import phases
 from xene.model.ids import is_run_id
 from xene.plan import drawing
+from xene.plan.drawing.spans import BOLD, Span
 from xene.tui import questions
 from xene.tui.acts import Subject
 from xene.tui.band import Band, TabBar
@@ -28,6 +29,7 @@ from xene.tui.sheet import GAP, Column, Sheet
 
 PARTS = ("Log", "Graph", "Timeline", "Outputs", "Why")
 WORDS = ("Outputs", "Why")  # those are wrapped
+GONE = "is no longer in the state: it was removed as old"
 AGAIN = 5  # seconds until the log of a run under way is read again, where nobody follows it
 REST = 0.15  # seconds that the cursor rests on a step before its log is opened
 
@@ -70,6 +72,7 @@ class Run(Frame):
         self.ident = ident
         self._timer: Timer | None = None
         self._why_at = ""
+        self._gone = False
         self._ticks = 0
         self._head_band, self._detail = Band(id="head"), Band(id="detail")
         self._tabs = TabBar(PARTS, id="tabs")
@@ -100,11 +103,17 @@ class Run(Frame):
 
     def look(self) -> None:
         ident = self.ident
-        self.ask("run", lambda state: questions.run(state, ident), self._take)
+        self.ask("run", lambda state: questions.run_if_there(state, ident), self._take)
 
-    def _take(self, found: Mapping[str, Any]) -> None:
-        if found["run"]["id"] != self.ident:
+    def _take(self, answer: tuple[str, Mapping[str, Any] | None]) -> None:
+        ident, found = answer
+        if ident != self.ident:
             return  # somebody has gone on to another one
+        self._gone = found is None
+        if found is None:
+            self._head()
+            self.moved()
+            return
         self.found = found
         self._tree.show(list(tree(found["run"])))
         self._head()
@@ -124,8 +133,9 @@ class Run(Frame):
                 self._log.again()
 
     def _head(self) -> None:
-        assert self.found is not None
-        self._head_band.show(head(self.found["run"], time.time(), self.size.width))
+        gone = [(Span("!! ", phases.ERROR), Span(f"run {self.ident} {GONE}", BOLD))] if self._gone else []
+        known = [] if self.found is None else head(self.found["run"], time.time(), self.size.width)
+        self._head_band.show([*gone, *known])
 
     @property
     def _shown(self) -> str:
@@ -219,7 +229,7 @@ class Run(Frame):
         self._say_of_log()
 
     def subject(self) -> Subject | None:
-        if self.found is None:
+        if self.found is None or self._gone:
             return None
         return Subject("run", self.ident, self.found["run"], self.here.task if self.here else None)
 
@@ -235,12 +245,15 @@ class Run(Frame):
         elif not shown:
             self.app.pop_screen()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._shown == "Log" if action == "log" else super().check_action(action, parameters)
+
     def action_log(self, what: str) -> None:
         """What the keys of a log do, wherever the focus is."""
         steps = {"next": 1, "before": -1}
-        if self._shown == "Log" and what in steps:
+        if what in steps:
             self._log.action_match(steps[what]) if self._log.searched else self.action_search()
-        elif self._shown == "Log":
+        else:
             self._log.action_follow() if what == "follow" else self._log.action_more()
 
     def action_go(self, where: str) -> None:

@@ -14,6 +14,7 @@ from xene.plan.marks import MARKS
 
 Json = Mapping[str, Any]
 
+LONGEST = 2000  # characters of a param or an output that are shown
 MOST = 3  # lines that the head, and what the cursor stands on, may take
 LEAST = 6  # columns of a name, however little room there is
 
@@ -129,8 +130,9 @@ def outputs(found: Mapping[str, Any]) -> list[Line]:
 
 
 def _as_seen(value: Any) -> str:
-    """A value as the steps see it in their environment."""
-    return value if isinstance(value, str) else as_json(value)
+    """A value as the steps see it in their environment; of a long one the beginning."""
+    text = value if isinstance(value, str) else as_json(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text)} characters)"
 
 
 def artifact(each: Json) -> Line:

@@ -115,6 +115,11 @@ class Sheet(ScrollView, can_focus=True):
         return next((at for at, row in enumerate(self.rows) if self._key(row) == key), self.cursor)
 
     @property
+    def empty(self) -> str:
+        """What stands there where nothing does."""
+        return self._empty
+
+    @property
     def current(self) -> Any | None:
         """The row under the cursor."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None

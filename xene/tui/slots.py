@@ -30,15 +30,21 @@ class Slots(Pane):
         self.sheet.measure()
         self.frame.ask("triggers", questions.triggers, self._take)
 
+    def tick(self) -> None:
+        """Another day has begun, or the clock was set."""
+        if self._starts and calendar_days.starts(time.time()) != self._starts:
+            self.look()
+
     def _take(self, found: Sequence[Json]) -> None:
         self._all = found
         self.lay_out()
 
     def lay_out(self) -> None:
-        fields = ("workflow", "pipeline", "name", "schedule")
-        self.sheet.show(
-            [row for row in self._all if filters.takes(self.filter, filters.text_of(row, fields), {})]
-        )
+        self.show([row for row in self._all if self._takes(row)], self._all)
+
+    def _takes(self, row: Json) -> bool:
+        text = f"{'/'.join(calendar.key(row))} {row['schedule']}".lower()
+        return filters.takes(self.filter, text, self.labels_of(row["workflow"]))
 
     def on_sheet_seen(self, event: Sheet.Seen) -> None:
         rows, starts = list(event.sheet.in_sight), self._starts

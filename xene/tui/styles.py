@@ -10,7 +10,7 @@ from textual.color import Color
 from textual.strip import Strip
 
 from xene.model import phases
-from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Span, columns
+from xene.plan.drawing.spans import BOLD, DIM, PLAIN, Span, beginning, columns, harmless
 
 # What each word is in a theme. Marks say the same without colours.
 _COLORS = {
@@ -48,13 +48,13 @@ def strip(line: Sequence[Span], width: int, base: Style, words: Palette) -> Stri
     """A line of spans, cut or filled to `width` columns on the style `base`.
 
     Each change of style is some forty bytes to the terminal: alike neighbours are one, and blanks have the style of
-    what stands before them, since nobody sees it.
+    what stands before them, since nobody sees it. Whatever a span says, nothing of it steers the terminal.
     """
     segments: list[Segment] = []
     for span in line:
         blank = segments and not span.text.strip()
         style = segments[-1].style if blank else base + words.get(span.style, _LASTING[PLAIN])
-        segments.append(Segment(span.text, style))
+        segments.append(Segment(harmless(span.text), style))
     return Strip(segments).adjust_cell_length(width, base).simplify()
 
 
@@ -76,6 +76,5 @@ def fitted(line: Sequence[Span], width: int) -> list[Span]:
 
 def _cut(text: str, room: int) -> str:
     """`text` in exactly `room` columns."""
-    while text and columns(text) > room - 1:
-        text = text[:-1]
-    return (text + "…").ljust(room) if room > 0 else ""
+    found = beginning(text, room - 1)
+    return found + "…" + " " * (room - 1 - columns(found)) if room > 0 else ""

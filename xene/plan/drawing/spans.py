@@ -34,8 +34,12 @@ def text_of(line: Sequence[Span]) -> str:
 
 def clean(text: str) -> str:
     """One line without anything that steers a terminal; what cannot be printed becomes `?`."""
-    line = " ".join(text.split())
-    return line if line.isprintable() else "".join(char if char.isprintable() else "?" for char in line)
+    return harmless(" ".join(text.split()))
+
+
+def harmless(text: str) -> str:
+    """As many characters, none of which steers a terminal; what cannot be printed becomes `?`."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def columns(text: str) -> int:
@@ -44,7 +48,7 @@ def columns(text: str) -> int:
 
 
 def _columns(char: str) -> int:
-    if unicodedata.combining(char):
+    if unicodedata.category(char) in ("Mn", "Me"):  # it stands on the one before, or says how that is drawn
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
@@ -54,9 +58,17 @@ def cut(text: str, room: int) -> str:
     line = clean(text)
     if columns(line) <= room:
         return line
-    while line and columns(line) >= room:
-        line = line[:-1]
-    return line.rstrip() + "…" if room > 0 else ""
+    return beginning(line, room - 1).rstrip() + "…" if room > 0 else ""
+
+
+def beginning(text: str, room: int) -> str:
+    """As much of `text` as fits into `room` columns: it looks no further than that."""
+    left = room
+    for at, char in enumerate(text):
+        left -= _columns(char)
+        if left < 0:
+            return text[:at]
+    return text
 
 
 def squeezed(text: str, room: int) -> str:
@@ -130,24 +142,31 @@ def wrapped(line: Sequence[Span], width: int) -> list[Line]:
     indent = min(len(text) - len(text.lstrip()) + 2, width // 2)
     cells = [(char, span.style) for span in line for char in span.text]
     lines: list[Line] = []
-    while cells:
-        room = max(1, width - (indent if lines else 0))
-        count = _break(cells, room)
+    begin = 0
+    while begin < len(cells):
+        end = _break(cells, begin, max(1, width - (indent if lines else 0)))
         head = [(" ", PLAIN)] * indent if lines else []
-        lines.append(joined([*head, *cells[:count]]))
-        cells = cells[count:]
-        while cells and cells[0][0] == " ":
-            cells = cells[1:]
+        lines.append(joined([*head, *cells[begin:end]]))
+        begin = _behind_blanks(cells, end)
     return lines
 
 
-def _break(cells: Sequence[tuple[str, str]], room: int) -> int:
-    """How many of these characters go into a line of `room` columns."""
-    taken, blank = 0, 0
-    for at, (char, _) in enumerate(cells):
+def _break(cells: Sequence[tuple[str, str]], begin: int, room: int) -> int:
+    """Where a line of `room` columns ends that begins with the character `begin`: it looks no further than that."""
+    taken, blank, written = 0, 0, False
+    for at in range(begin, len(cells)):
+        char = cells[at][0]
         taken += _columns(char)
         if taken > room:
-            return blank or max(1, at)
-        if char == " " and any(each != " " for each, _ in cells[:at]):
+            return blank or max(begin + 1, at)
+        if char != " ":
+            written = True
+        elif written:
             blank = at
     return len(cells)
+
+
+def _behind_blanks(cells: Sequence[tuple[str, str]], at: int) -> int:
+    while at < len(cells) and cells[at][0] == " ":
+        at += 1
+    return at
