@@ -145,8 +145,8 @@ def test_a_login_ends_by_itself_and_when_it_is_asked_to(home: Path, monkeypatch:
             async with client.get("/", cookies=kept) as answer:
                 assert answer.status == 401
             await logged_in(client, word)
-            monkeypatch.setattr(door.time, "time", lambda: now + LASTS + 60)
             kept = {each.key: each.value for each in client.session.cookie_jar}
+            monkeypatch.setattr(door.time, "time", lambda: now + LASTS + 60)
             async with client.get("/", cookies=kept) as answer:
                 assert answer.status == 401
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import Any, Awaitable, Callable
@@ -70,10 +71,14 @@ def test_a_screen_that_does_not_end_is_killed(home: Path, monkeypatch: pytest.Mo
         made = screen(home, stall)
         pid = await began(made)
         await asyncio.wait_for(stalled.wait(), DEADLINE)
-        made._process.send_signal(signal.SIGSTOP)  # type: ignore[union-attr]
-        await asyncio.wait_for(made.stop(), DEADLINE)
-        assert has_ended(pid)
-        left.set()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.wait_for(made.stop(), DEADLINE)
+            assert has_ended(pid)
+        finally:
+            left.set()
+            if not has_ended(pid):
+                os.kill(pid, signal.SIGKILL)
 
     play(scene)
 
