@@ -187,6 +187,19 @@ def test_a_form_that_is_no_token(home: Path) -> None:
     play(scene)
 
 
+def test_where_there_is_no_state_nobody_gets_in(tmp_path: Path) -> None:
+    (tmp_path / "damaged.db").write_bytes(b"no database at all" * 500)
+
+    async def scene(name: str, status: int, words: str) -> None:
+        async with at(Site(str(tmp_path / name))) as client:
+            async with client.post("/login", data={"token": tokens.make()[0]}) as answer:
+                assert answer.status == status and words in await answer.text()
+
+    play(lambda: scene("none.db", 403, "is not known"))
+    play(lambda: scene("damaged.db", 503, "the state cannot be read"))
+    assert not (tmp_path / "none.db").exists()
+
+
 def test_a_screen_is_a_use_of_its_token(home: Path) -> None:
     word = made(home, "me")
 
