@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
 import subprocess
 import time
+import zlib
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, AsyncIterator, Callable, Iterator
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 
 from tests.fleet import Fleet, fleet, until
 from tests.hosts import _free_port
-from xene.tui.serving import SCREENS, Site
+from xene.tui.serving import MESSAGE
 
 SHOP = """\
 apiVersion: xene/v1
@@ -186,10 +188,21 @@ def test_a_token_that_is_taken_back_ends_its_open_screens(shop: Fleet, site: str
 
 
 @pytest.mark.parametrize(
-    "said", ["{", "[]", '["stdin", 7]', '["resize", {}]', '["resize", {"width": "x"}]', "7"]
+    "said",
+    [
+        "{",
+        "[]",
+        '["stdin", 7]',
+        '["stdin", "\\ud800"]',
+        '["resize", {}]',
+        '["resize", {"width": "x"}]',
+        "7",
+        '["resize", {"width": 1e999, "height": 24}]',
+        "[" * 100_000,
+    ],
 )
 def test_what_no_terminal_says_ends_that_screen_alone(shop: Fleet, site: str, said: str) -> None:
-    word = token(shop, f"odd-{abs(hash(said))}", "admin")
+    word = token(shop, f"odd-{zlib.crc32(said.encode())}", "admin")
 
     async def scene() -> None:
         async with logged_in(site, word) as session, screen(session) as other:
@@ -218,12 +231,46 @@ def test_a_size_that_no_browser_has_is_cut(shop: Fleet, site: str) -> None:
     play(scene)
 
 
-def test_no_more_screens_than_the_host_can_bear(shop: Fleet) -> None:
-    served = Site(str(shop.home / "state.db"), "127.0.0.1", 0, print)
-    served._open = {web.WebSocketResponse() for _ in range(SCREENS)}
-    with pytest.raises(web.HTTPServiceUnavailable) as refused:
-        asyncio.run(served.handle_websocket(make_mocked_request("GET", "/ws")))
-    assert "32 screens are open" in str(refused.value.text)
+def test_a_message_that_is_too_long_ends_that_screen_alone(shop: Fleet, site: str) -> None:
+    word = token(shop, "long", "admin")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session, screen(session) as page:
+            await page.sees("shop/build")
+            await page.say(json.dumps(["stdin", "x" * MESSAGE]))
+            assert await page.closed() == 1009
+
+    play(scene)
+
+
+def test_a_screen_that_dies_closes_its_page(shop: Fleet, site: str) -> None:
+    word = token(shop, "dies", "admin")
+    until(lambda: not _screens(shop), "the screens have gone")
+
+    async def scene() -> None:
+        async with logged_in(site, word) as session, screen(session) as page:
+            await page.sees("shop/build")
+            os.kill(int(_screens(shop)), signal.SIGKILL)
+            assert await page.closed() == 1000
+
+    play(scene)
+
+
+def test_no_screen_outlives_a_server_that_dies(shop: Fleet) -> None:
+    word = token(shop, "orphan", "read")
+    until(lambda: not _screens(shop), "the screens have gone")
+    port = _free_port("127.0.0.1")
+    child = shop.start("status", "--serve", f"127.0.0.1:{port}")
+    assert child.stderr is not None and child.stderr.readline()
+
+    async def scene() -> None:
+        async with logged_in(f"http://127.0.0.1:{port}", word) as session, screen(session) as page:
+            await page.sees("shop/build")
+            os.kill(child.pid, signal.SIGKILL)
+
+    play(scene)
+    child.communicate()
+    until(lambda: not _screens(shop), "the screens have gone")
 
 
 def test_who_may_only_look_does_not_change_what_the_screen_keeps(shop: Fleet, site: str) -> None:

@@ -23,6 +23,7 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from xene.errors import XeneError
+from xene.model import phases
 from xene.plan.drawing.spans import DIM, Line, Span, harmless
 from xene.tui import narrow_driver, prefs, served
 from xene.tui.commandline import CommandLine, Ran
@@ -174,6 +175,9 @@ class Status(App[None]):
 
     def act(self, words: Sequence[str], refused: Callable[[Ran], None] | None = None) -> None:
         """Do what the command line does, and say what came of it. `refused` is told where it failed."""
+        if self.read_only:  # no key, click or palette offers any; this is the last door
+            self._say([(Span(self.read_only, phases.ERROR),)])
+            return
         self.run_worker(self._act(tuple(words), refused), group="acts")
 
     async def _act(self, words: tuple[str, ...], refused: Callable[[Ran], None] | None) -> None:

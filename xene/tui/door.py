@@ -7,6 +7,8 @@ that was taken back shows nothing more. A page of another site can neither read 
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import secrets
 import time
 from urllib.parse import urlsplit
@@ -16,23 +18,25 @@ from aiohttp.typedefs import Handler, Middleware
 
 from xene.control import tokens as credentials
 from xene.errors import XeneError
-from xene.store import db
+from xene.store import db, tokens
 from xene.store.tokens import ADMIN, READ, Token
 from xene.tui import pages
 
 COOKIE = "xene_status"
 LASTS = 12 * 3600.0  # seconds that a login is good for
-MOST = 1000  # logins that are kept; the oldest go first
+MOST = 50  # logins of one token that are kept; the oldest go first
 TOKEN = web.RequestKey("token", Token)
 
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self'"
-    " 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none';"
-    " form-action 'self'",
     "Referrer-Policy": "same-origin",  # with no-referrer a browser says of its own form that it comes from "null"
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self';"
+    " img-src 'self' data:; connect-src {connect}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 
 class Door:
@@ -53,7 +57,7 @@ class Door:
 
     async def of(self, request: web.Request) -> Token | None:
         """The token with which this browser has logged in, as long as both are good. Raises XeneError."""
-        word, until = self._logins.get(request.cookies.get(COOKIE, ""), ("", 0.0))
+        word, until = self._logins.get(request.cookies.get(cookie(request), ""), ("", 0.0))
         return await self.token(word) if time.time() < until else None
 
     def middleware(self) -> Middleware:
@@ -61,46 +65,83 @@ class Door:
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if not is_own(request):
-                return _says("another site asked for this", 403)
             try:
-                return await self._guarded(request, handler)
-            except XeneError as error:
-                return _says(f"the state cannot be read: {error.message}", 503)
+                response = await self._answer(request, handler)
+            except web.HTTPException as answer:
+                answer.headers.update(headers(request))
+                raise
+            if not response.prepared:
+                response.headers.update(headers(request))
+            return response
 
         return guard
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not is_own(request):
+            return web.Response(status=403, text="another site asked for this")
+        try:
+            return await self._guarded(request, handler)
+        except XeneError as error:
+            return web.Response(status=503, text=f"the state cannot be read: {error.message}")
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == "/login" and request.method == "POST":
             return await self._login(request)
+        if request.path == "/logout" and request.method == "POST":
+            return self._logout(request)
         found = await self.of(request)
         if found is None:
             return _asks("", 401)
         request[TOKEN] = found
-        response = await handler(request)
-        if not response.prepared:
-            response.headers.update(_HEADERS)
-        return response
+        return await handler(request)
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         word = str((await request.post()).get("token", "")).strip()
         if await self.token(word) is None:
             return _asks("That token is not known, has expired, or is for something else.", 403)
-        cookie = secrets.token_urlsafe(32)
-        self._logins[cookie] = (word, time.time() + LASTS)
-        for oldest in list(self._logins)[:-MOST]:
-            del self._logins[oldest]
-        response = web.Response(status=303, headers={**_HEADERS, "Location": "/"})
+        login = secrets.token_urlsafe(32)
+        self._keep(login, word)
+        response = web.Response(status=303, headers={"Location": "/"})
         secure = scheme(request) == "https"
         response.set_cookie(
-            COOKIE, cookie, httponly=True, samesite="Strict", secure=secure, max_age=int(LASTS)
+            cookie(request), login, httponly=True, samesite="Strict", secure=secure, max_age=int(LASTS)
         )
         return response
 
+    def _keep(self, login: str, word: str) -> None:
+        """Whoever has one token cannot take the places of the others' logins."""
+        self._logins = {each: of for each, of in self._logins.items() if time.time() < of[1]}
+        self._logins[login] = (word, time.time() + LASTS)
+        for oldest in [each for each, of in self._logins.items() if of[0] == word][:-MOST]:
+            del self._logins[oldest]
+
+    def _logout(self, request: web.Request) -> web.StreamResponse:
+        """Its open screens see it, too."""
+        self._logins.pop(request.cookies.get(cookie(request), ""), None)
+        response = web.Response(status=303, headers={"Location": "/"})
+        response.del_cookie(cookie(request))
+        return response
+
+    async def used(self, token: Token) -> None:
+        """Write that the token is used now, if this state may be written to. Raises XeneError."""
+        if os.access(self._state, os.W_OK):
+            await asyncio.to_thread(self._write_use, token)
+
+    def _write_use(self, token: Token) -> None:
+        with db.open_state(self._state, create=False) as state, state.transaction() as conn:
+            tokens.used(conn, {token.name: time.time()})
+
+
+def cookie(request: web.Request) -> str:
+    """The name of the cookie: browsers do not tell the ports of a host apart, behind which other states may be."""
+    _, colon, port = request.host.rpartition(":")
+    return f"{COOKIE}_{port}" if colon and port.isdigit() else COOKIE
+
 
 def scheme(request: web.Request) -> str:
-    """How the browser came here: by what a proxy in front says, else as it is."""
-    return request.headers.get("X-Forwarded-Proto", request.scheme)
+    """How the browser came here, http or https: by what the first proxy in front says, else as it is."""
+    said = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    return said if said in ("http", "https") else request.scheme
 
 
 def is_own(request: web.Request) -> bool:
@@ -109,10 +150,12 @@ def is_own(request: web.Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.host
 
 
+def headers(request: web.Request) -> dict[str, str]:
+    """What each answer says of itself. For some browsers 'self' is no websocket: that is named by its host."""
+    host = request.host
+    connect = f"'self' ws://{host} wss://{host}" if _HOST.fullmatch(host) else "'self'"
+    return {**_HEADERS, "Content-Security-Policy": _POLICY.format(connect=connect)}
+
+
 def _asks(complaint: str, status: int) -> web.Response:
-    text = pages.login(complaint)
-    return web.Response(status=status, text=text, content_type="text/html", headers=_HEADERS)
-
-
-def _says(words: str, status: int) -> web.Response:
-    return web.Response(status=status, text=words, headers=_HEADERS)
+    return web.Response(status=status, text=pages.login(complaint), content_type="text/html")
