@@ -105,3 +105,41 @@ def _run(
         f"20251123-{number:06}-aaaaaaaa", f"f{number}", *key, revisions[key], f"a{number % AGENTS}",
         phase, begin, reason, begin, begin + 1, end, int(not is_open), int(not is_open),
     )  # fmt: skip
+
+
+def fill_more(state: State, runs: int, *, now: float = NOW) -> None:
+    """What else it holds: tasks and what they left, of the newest `runs` runs; slots, events, followers."""
+    with state.transaction() as conn:
+        newest = "FROM runs WHERE seq > (SELECT max(seq) FROM runs) - ?"
+        for position, task in enumerate(("make", "ship")):
+            conn.execute(
+                "INSERT INTO tasks (run, position, name, phase, attempt, started_at, finished_at, ended)"
+                f" SELECT seq, ?, ?, phase, 1, started_at, finished_at, ended {newest}",
+                (position, task, runs),
+            )
+        conn.execute(
+            "INSERT INTO task_attempts (run, task, attempt, phase, started_at, finished_at)"
+            " SELECT run, name, 1, phase, started_at, finished_at FROM tasks"
+        )
+        conn.execute(
+            "INSERT INTO steps (run, task, position, name, phase, attempt, seq, started_at, finished_at, ended)"
+            " SELECT run, name, 0, 's', phase, 1, position + 1, started_at, finished_at, ended FROM tasks"
+        )
+        conn.execute(
+            "INSERT INTO artifacts (run, task, name, size, sha256, files, state)"
+            " SELECT run, name, 'all', 1, 'f00d', 1, 'here' FROM tasks"
+        )
+        conn.execute(
+            "INSERT INTO slots (workflow, pipeline, trigger, at, outcome, run, agent, recorded_at)"
+            " SELECT workflow, pipeline, 'often', max(created_at), iif(seq % 50, 'fired', 'missed'), id, agent,"
+            " created_at FROM runs GROUP BY workflow, pipeline, CAST(created_at AS INTEGER)"
+        )
+        conn.executemany(
+            "INSERT INTO events (at, kind, name, reason, message) VALUES (?, 'Run', ?, 'Late', 'a word')",
+            [(now - number, f"r{number}") for number in range(20_000)],
+        )
+        conn.execute(
+            "INSERT INTO followers (fire, workflow, pipeline, position, revision, needs, params, outcome)"
+            " SELECT fire, workflow, 'p9', 1, revision, '[\"p0\"]', '{}', iif(seq % 100, 'ran', NULL)"
+            " FROM runs WHERE pipeline = 'p0'"
+        )
