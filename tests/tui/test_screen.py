@@ -348,6 +348,7 @@ def test_what_a_log_may_do_to_the_terminal() -> None:
     assert colored("\x1b[2Jgone\x07").plain == "\\x1b[2Jgone\\x07"
     assert colored(" 10%\r 50%\r100%\r").plain == "100%"
     assert colored("a\tb").plain == "a       b"
+    assert colored(f"\x1b[{'9' * 5000}m").plain.startswith("\\x1b[999")
     assert colored("t/s | \r 10%\r 50%\r").plain == "t/s |  50%"
 
 
@@ -765,3 +766,35 @@ def test_a_long_form_keeps_its_buttons_on_a_small_screen(
             await seat.sees("it has ended already", "hint: look again", "p0 string", "Run  ", "Back")
 
     play(scene)
+
+
+def test_a_click_on_an_agent_is_on_that_agent(home: Path, still: None) -> None:
+    """The list has a border above, which is no line of it."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.sees("build-2", "Unreachable")
+            line = max(at for at, text in enumerate(seat.lines()) if text.startswith("build-1"))
+            await seat.pilot.click(offset=(2, line))
+            await seat.sees("o Cordon")
+            assert seat.main.subject().name == "build-1"  # type: ignore[union-attr]
+
+    play(scene)
+
+
+def test_a_default_that_is_written_otherwise_than_its_choice(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = {"n": {"type": "number", "enum": [1, 2], "default": 1.0}}
+    monkeypatch.setattr(questions, "params", lambda *_: params)
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("n number", "$ xene run shop/build")
+            await seat.press("f2")
+            await seat.sees("done: run")
+
+    play(scene)
+    assert called(home) == ["run shop/build"]

@@ -188,6 +188,7 @@ class Status(App[None]):
             ran = await self.line.run(words)
         finally:
             self._under_way -= 1
+            self._leaving = self._leaving and self._under_way > 0
         self._done = [*self._done, (time.time(), whole(shown, ran))][-DONE:]
         self.started = next(iter(started(ran)), self.started)
         self._say(outcome(shown, ran))

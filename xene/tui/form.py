@@ -166,7 +166,7 @@ def _field(at: int, schema: Json, value: str) -> Widget:
     if not known:
         return Field(value=value, id=f"param-{at}")
     choices = [(Content(clean(_text(each))), _text(each)) for each in known]
-    if value:
+    if value in [text for _, text in choices]:
         return Pick(choices, value=value, allow_blank=False, compact=True, id=f"param-{at}")
     return Pick(choices, compact=True, id=f"param-{at}")  # no answer is taken for granted
 
@@ -194,7 +194,16 @@ def _choices(schema: Json) -> Sequence[Any]:
 
 
 def _default(schema: Json) -> str:
-    return _text(schema["default"]) if "default" in schema else ""
+    """The text of the default; of one that is listed, as it is listed: `1.0` is the choice `1`."""
+    if "default" not in schema:
+        return ""
+    default = schema["default"]
+    same = (
+        each
+        for each in _choices(schema)
+        if each == default and isinstance(each, bool) == isinstance(default, bool)
+    )
+    return _text(next(same, default))
 
 
 def _text(value: Any) -> str:

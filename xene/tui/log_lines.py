@@ -10,7 +10,7 @@ LONGEST = 16 * 1024  # characters of a line that are kept
 CUT = " … (cut)"
 # Whose line it is, where several steps are shown; the values of a matrix may be any text.
 _PREFIX = re.compile(r"[\w-]+(\[[^\r\x1b]*?\])?/[\w-]+ \| ")
-_COLOR = re.compile("(\x1b\\[[0-9;:]*m)")
+_COLOR = re.compile("(\x1b\\[[0-9;:]{0,60}m)")  # what is longer is none, and no number to reckon with
 
 
 def last_state(line: str) -> str:

@@ -247,8 +247,11 @@ class Sheet(ScrollView, can_focus=True):
         self.post_message(self.Moved(self))
 
     def on_click(self, event: events.Click) -> None:
-        at = event.y - self._head + round(self.scroll_offset.y)
-        if event.y < self._head or not 0 <= at < len(self.rows):
+        inside = event.get_content_offset(self)
+        if inside is None or inside.y < self._head:
+            return
+        at = inside.y - self._head + round(self.scroll_offset.y)
+        if at >= len(self.rows):
             return
         if at == self.cursor and event.chain > 1:
             self.action_choose()
