@@ -37,6 +37,7 @@ class Form(Boxed[Words | None]):
     Form .param Label { width: 30%; padding: 0 1 0 0; }
     Form .param Input, Form .param Select { width: 1fr; }
     Form .wrong, Form #complaint { color: $text-error; width: 100%; height: auto; }
+    Form #complaint { max-height: 5; }
     Form .wrong { padding: 0 0 0 2; }
     Form .about { color: $text-muted; width: 100%; height: auto; padding: 0 0 0 2; }
     """
@@ -64,10 +65,10 @@ class Form(Boxed[Words | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
+            if self._complaint:
+                words = "\n".join(clean_indented(line) for line in self._complaint.splitlines())
+                yield Static(words, id="complaint", markup=False)
             with VerticalScroll(classes="long", can_focus=False):
-                if self._complaint:
-                    words = "\n".join(clean_indented(line) for line in self._complaint.splitlines())
-                    yield Static(words, id="complaint", markup=False)
                 for at, (name, schema) in enumerate(self._params.items()):
                     yield from self._param(at, name, schema)
                 if not self._params:
