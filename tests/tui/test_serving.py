@@ -49,10 +49,10 @@ def site(shop: Fleet) -> Iterator[str]:
 
 
 @contextmanager
-def serving(shop: Fleet) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(shop: Fleet, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The screen of that state in a browser: its address, and who serves it. It says nothing but where it is."""
     port = _free_port("127.0.0.1")
-    child = shop.start("status", "--serve", f"127.0.0.1:{port}")
+    child = shop.start("status", "--serve", f"127.0.0.1:{port}", *words)
     assert child.stderr is not None
     assert f"http://127.0.0.1:{port}" in child.stderr.readline()
     try:
@@ -344,3 +344,17 @@ def test_words_that_are_refused(shop: Fleet) -> None:
 def test_an_address_that_is_taken(shop: Fleet, site: str) -> None:
     taken = site.removeprefix("http://")
     assert "cannot be listened on" in shop.xene("status", "--serve", taken, code=7).err
+
+
+def test_a_selector_and_read_only_are_for_its_screens_too(shop: Fleet) -> None:
+    word = token(shop, "chosen", "admin")
+
+    async def scene(address: str) -> None:
+        async with logged_in(address, word) as session, screen(session) as page:
+            await page.sees("nothing matches")
+            await page.press("?")
+            await page.sees("called with --read-only")
+
+    assert "is not a requirement" in shop.xene("status", "--serve", "-l", "==", code=2).err
+    with serving(shop, "--read-only", "-l", "team=nobody") as (address, _):
+        asyncio.run(scene(address))

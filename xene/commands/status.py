@@ -69,7 +69,10 @@ def status(
     -o json prints {controller, repo, asOf, alarms, pipelines, agents}.
     """
     if serve:
-        return serve_at(call, address or DEFAULT_ADDRESS, insecure, read_only)
+        if selector is not None:
+            _labels(selector)
+        words = [*(["--read-only"] if read_only else []), *(["-l", selector] if selector is not None else [])]
+        return serve_at(call, address or DEFAULT_ADDRESS, insecure, words)
     if address is not None or insecure:
         raise Usage("HOST:PORT and --insecure belong to --serve")
     if call.form == "table" and is_terminal():
@@ -112,8 +115,11 @@ def live(call: Call, selector: str | None, read_only: bool) -> int:
     return 0
 
 
-def serve_at(call: Call, text: str, insecure: bool, read_only: bool) -> int:
-    """The screen in a browser, until Ctrl-C. Raises Usage for an address beyond this host, if not asked for."""
+def serve_at(call: Call, text: str, insecure: bool, words: Sequence[str]) -> int:
+    """The screen in a browser, called with these words too, until Ctrl-C.
+
+    Raises Usage for an address beyond this host, if not asked for.
+    """
     host, port = listening.address(text)
     if not insecure and not listening.is_loopback(host):
         raise Usage(
@@ -122,7 +128,7 @@ def serve_at(call: Call, text: str, insecure: bool, read_only: bool) -> int:
         )
     from xene.tui import serving
 
-    serving.serve(call.state, host, port, call.say, ["--read-only"] if read_only else [])
+    serving.serve(call.state, host, port, call.say, words)
     return 0
 
 

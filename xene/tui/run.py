@@ -160,7 +160,8 @@ class Run(Frame):
 
     async def _answer(self, ident: str) -> None:
         ran = await self.status.line.run(["why", f"run/{ident}"])
-        self._pages["Why"].show(answer_lines(ran))
+        if ident == self.ident:  # else somebody has gone on to another one
+            self._pages["Why"].show(answer_lines(ran))
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
@@ -263,6 +264,7 @@ class Run(Frame):
 
     def _go_to(self, ident: str) -> None:
         self.ident, self._why_at = ident, ""
+        self._pages["Why"].show([])
         self.look()
 
     def came_of(self, ran: Ran) -> None:
