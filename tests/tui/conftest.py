@@ -15,7 +15,7 @@ from tests.tui import shop
 from xene.tui.app import Status
 from xene.tui.main import Main
 
-DEADLINE = 8.0
+DEADLINE = 30.0
 
 
 @pytest.fixture
