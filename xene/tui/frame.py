@@ -17,7 +17,6 @@ from xene.tui.band import Band
 from xene.tui.commandline import Ran
 from xene.tui.form import Form
 from xene.tui.outcomes import clean_indented, complaint, outcome, started, whole
-from xene.tui.page import Page
 from xene.tui.pending import Pending
 from xene.tui.sheet import Sheet
 
@@ -103,11 +102,6 @@ class Frame(Screen[None]):
         """What `xene why` is asked about it."""
         subject = self.subject()
         return None if subject is None else f"{subject.kind}/{subject.name}"
-
-    def restyle(self) -> None:
-        """The theme is another one."""
-        for widget in (*self.query(Sheet), *self.query(Band), *self.query(Page)):
-            widget.restyle()
 
     # -- acts
 
