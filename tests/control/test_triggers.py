@@ -465,6 +465,29 @@ def test_a_silent_agent_that_is_removed_leaves_missed_slots(ticking: Host) -> No
     assert slots(ticking)[0]["at"] >= "2026" and len(slots(ticking)) >= 59  # up to now, with no gap
 
 
+def test_what_was_due_under_a_charge_that_an_agent_lost_is_missed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power went before the charge was durable; the next one, of a resumed pipeline, begins later."""
+    monkeypatch.setattr("xene.control.told.TIME", 0.3)
+    host.apply(agent("a"))
+    host.fleet["a"].deaf = {"entrust", "assign"}
+    host.apply(shop(), agent("a"))
+    age(host)
+    for said in (True, False):
+        with host.state() as state, state.transaction() as conn:
+            before = overrides.suspension(conn)
+            overrides.say(conn, time.time(), "Workflow", "shop", "suspended", said)
+            overrides.resumed(conn, time.time(), before, "shop")
+    host.fleet["a"].deaf, host.fleet["a"].trouble = set(), NO_ROUTE
+    reconcile(host)
+    assert set(outcomes(host)) == {("unknown", "AgentSilent")} and len(slots(host)) >= 59
+    host.fleet["a"].trouble = None
+    reconcile(host)
+    reconcile(host)
+    assert set(outcomes(host)) == {("missed", "TriggerChanged")} and len(slots(host)) >= 59
+
+
 def test_slots_of_a_pipeline_on_no_agent_are_missed_until_one_catches_up(host: Host) -> None:
     body = pipeline("true", triggers=["tick"], placement={"agentSelector": {"matchLabels": {"os": "plan9"}}})
     host.apply(shop(None, build=body), agent("a"))
