@@ -49,7 +49,7 @@ class Log(ScrollView, can_focus=True):
         self._line: CommandLine | None = None
         self._words: tuple[str, ...] = ()
         self._follows = self.following = False
-        self._version: object = None
+        self._attempt, self._over = 0, False
         self._process: asyncio.subprocess.Process | None = None
         self._lines: list[str] = []
         self._weight = 0  # characters in all of them
@@ -72,7 +72,7 @@ class Log(ScrollView, can_focus=True):
         """What is to be said of it: whether it is followed, how much of it is here, what went wrong."""
         words = [self._found()] if self._search else []
         words += [self._extent()] if self.matches() or not self._search else []
-        words += ["follows"] if self.following and self._process is not None else []
+        words += ["follows"] if self.following and self._follows and self._process is not None else []
         return ", ".join(words) + (f"; {self._ended}" if self._ended else "")
 
     def _found(self) -> str:
@@ -97,15 +97,22 @@ class Log(ScrollView, can_focus=True):
 
     # -- which log
 
-    def open(self, line: CommandLine, words: Sequence[str], *, follow: bool, version: object = None) -> None:
-        """Show the log that `xene logs WORDS` prints; `follow`: also what comes.
+    def open(
+        self, line: CommandLine, words: Sequence[str], *, follow: bool, attempt: int = 1, over: bool = False
+    ) -> None:
+        """Show the log that `xene logs WORDS` prints; `follow`: also what comes, until it is `over`.
 
-        Another `version` of the same log is read anew: the run was tried again, or has ended.
+        What is known is read anew where the run is tried again, and where it is over but was not followed so far.
         """
         known = tuple(words) == self._words and self._line is not None
-        if known and (follow, version) == (self._follows, self._version):
+        followed, tried = self._follows and not self._ended, self._attempt
+        now = (follow and not over, attempt, over)
+        if known and now == (self._follows, self._attempt, self._over):
             return
-        self._line, self._words, self._follows, self._version = line, tuple(words), follow, version
+        self._line, self._words = line, tuple(words)
+        self._follows, self._attempt, self._over = now
+        if known and over and follow and followed and attempt == tried:
+            return  # who follows it gives the rest, or has done so
         if known:
             self.run_worker(self._read(), exclusive=True, group="log")
         else:
@@ -148,8 +155,8 @@ class Log(ScrollView, can_focus=True):
             if rest:
                 self._add(rest + "\n")
             said = clean((await complaint).decode("utf-8", "replace"))
-            await process.wait()
-            self._ended = said
+            code = await process.wait()
+            self._ended = said or (f"xene logs ended with code {code}" if code else "")
         finally:
             if process.returncode is None:
                 end(process)

@@ -73,6 +73,7 @@ class Run(Frame):
         self._timer: Timer | None = None
         self._why_at = ""
         self._gone = False
+        self._at_work = False  # whether anybody was when the log was opened
         self._ticks = 0
         self._head_band, self._detail = Band(id="head"), Band(id="detail")
         self._tabs = TabBar(PARTS, id="tabs")
@@ -129,7 +130,9 @@ class Run(Frame):
             if self._shown in ("Graph", "Timeline"):
                 self._draw()
             self._ticks += 1
-            if self._ticks % AGAIN == 0:
+            if self.status.at_work != self._at_work:
+                self._rest()
+            elif self._ticks % AGAIN == 0:
                 self._log.again()
 
     def _head(self) -> None:
@@ -212,9 +215,9 @@ class Run(Frame):
         if part.task is not None:
             words.append(part.task if part.step is None else f"{part.task}/{part.step}")
         # Where nobody is at work `logs -f` would do the passes; who only looks shall not.
-        follows = run["phase"] not in phases.ENDED and self.status.at_work
-        version = (run["attempt"], run["finishedAt"])
-        self._log.open(self.status.line, words, follow=follows, version=version)
+        self._at_work = self.status.at_work
+        over = run["phase"] in phases.ENDED
+        self._log.open(self.status.line, words, follow=self._at_work, attempt=run["attempt"], over=over)
 
     @on(Log.Changed)
     def _say_of_log(self) -> None:

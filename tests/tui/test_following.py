@@ -1,0 +1,132 @@
+"""A log that is followed on the screen of a run: from when somebody is at work, to its end, and read only once."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from tests.tui import shop
+from tests.tui.conftest import Seat, play
+from tests.tui.test_screen import stubbed
+from xene.control.lock import CONTROLLER, Lock
+from xene.tui.log import Log
+
+SAYS = (
+    'seq -f "line %.0f" 1 3000; until [ -e "$XENE_HOME/go-on" ] || ! kill -0 $PPID; do sleep 0.05; done;'
+    " echo the last"
+)
+
+
+@pytest.fixture
+def talking(home: Path, still: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The log of any run says 3,000 lines, and one more when it may."""
+    monkeypatch.setenv("STUB_LOG", SAYS)
+    return home
+
+
+@pytest.fixture
+def controller(home: Path) -> Iterator[Lock]:
+    """What tells others that a controller is at work."""
+    with Lock(str(home / "state.db"), CONTROLLER) as lock:
+        assert lock.acquire()
+        yield lock
+
+
+def readings(home: Path) -> list[str]:
+    """How the log was asked for, each time."""
+    return [line for line in (home / "called").read_text().splitlines() if line.startswith("logs")]
+
+
+def change(home: Path, statement: str, *values: Any) -> None:
+    with closing(sqlite3.connect(home / "state.db")) as conn, conn:
+        conn.execute(statement, values)
+
+
+def ends(home: Path) -> None:
+    change(
+        home,
+        "UPDATE runs SET phase = 'Success', ended = 1, finished_at = ? WHERE id = ?",
+        shop.NOW,
+        shop.ASKING,
+    )
+
+
+async def opened(seat: Seat, *words: str) -> Log:
+    seat.app.open_run(shop.ASKING)
+    await seat.sees("3,000 lines", *words)
+    return seat.app.screen.query_one(Log)
+
+
+def test_the_end_of_a_run_leaves_a_reader_where_he_is(talking: Path, controller: Lock) -> None:
+    async def scene() -> None:
+        async with stubbed(talking) as seat:
+            log = await opened(seat, "follows")
+            await seat.press("enter", "pageup", "pageup")
+            at = log.scroll_offset.y
+            assert not log.following and 0 < at < 2990
+            ends(talking)
+            await seat.sees("✓ Success")
+            (talking / "go-on").touch()
+            await seat.until(lambda: log.lines[-1] == "the last", "the end of the log")
+            await seat.sees("3,001 lines")
+            assert log.scroll_offset.y == at and len(readings(talking)) == 1
+
+    play(scene)
+
+
+def test_a_log_that_was_given_to_its_end_is_not_read_again(talking: Path, controller: Lock) -> None:
+    """`xene logs -f` may be ready before the screen hears that the run is over."""
+
+    async def scene() -> None:
+        async with stubbed(talking) as seat:
+            log = await opened(seat, "follows")
+            (talking / "go-on").touch()
+            await seat.until(lambda: log.lines[-1] == "the last", "the end of the log")
+            await seat.sees_no("follows")
+            ends(talking)
+            await seat.until(lambda: log._over, "the screen hears that the run is over")
+            await seat.sees("✓ Success", "3,001 lines")
+            assert len(readings(talking)) == 1
+
+    play(scene)
+
+
+def test_it_is_read_again_where_following_failed(
+    talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_LOG", SAYS + "; kill -9 $PPID")
+
+    async def scene() -> None:
+        async with stubbed(talking) as seat:
+            await opened(seat, "follows")
+            (talking / "go-on").touch()
+            await seat.sees("; xene logs ended with code -9")
+            monkeypatch.setenv("STUB_LOG", "echo whole")
+            seat.app.line._env["STUB_LOG"] = "echo whole"
+            ends(talking)
+            await seat.sees("whole", "1 line")
+
+    play(scene)
+
+
+def test_it_follows_from_when_somebody_is_at_work(talking: Path) -> None:
+    """Nobody is: then it is only read, says so, and again when somebody comes, though nothing was written."""
+
+    async def scene() -> None:
+        async with stubbed(talking) as seat:
+            await opened(seat)
+            assert "follows" not in seat.text and readings(talking) == [
+                f"logs {shop.ASKING} --tail 1000 --mark-attempts"
+            ]
+            with Lock(str(talking / "state.db"), CONTROLLER) as lock:
+                assert lock.acquire()
+                await seat.sees("follows")
+                assert readings(talking)[-1].endswith("--mark-attempts -f")
+            await seat.sees_no("follows")  # nobody is any more, and who only looks does not do his work
+            await seat.until(lambda: not readings(talking)[-1].endswith("-f"), "a reading of what there is")
+
+    play(scene)
