@@ -256,4 +256,22 @@ def test_the_log_of_a_run_that_was_tried_again_is_read_again(
             conn.close()
             await seat.sees("read 2")
 
+
+def test_that_a_log_is_not_followed_any_more_is_said_at_once(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only when its next line comes."""
+    monkeypatch.setenv("STUB_LOG", "seq 100; exec sleep 60")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.at_work = True
+            seat.app.open_run(shop.UNKNOWN)
+            await seat.sees("100 lines, follows")
+            await seat.press("tab", "up")
+            await seat.sees("100 lines")
+            await seat.sees_no("follows")
+            await seat.press("end")
+            await seat.sees("100 lines, follows")
+
     play(scene)

@@ -25,7 +25,7 @@ from textual.worker import WorkerFailed
 from xene.errors import XeneError
 from xene.model import phases
 from xene.plan.drawing.spans import DIM, Line, Span, harmless
-from xene.tui import narrow_driver, prefs, served
+from xene.tui import keys, narrow_driver, prefs, served
 from xene.tui.commandline import CommandLine, Ran
 from xene.tui.field import Field
 from xene.tui.frame import Frame
@@ -149,8 +149,7 @@ class Status(App[None]):
                 self._told[event.key] = event.text
         self.trouble = event.text if not event.key else self.trouble
         for frame in self._frames():
-            if isinstance(frame, Main):
-                frame.refresh_head()
+            frame.refresh_trouble()
 
     def _handle_exception(self, error: Exception) -> None:
         """A bug in the screen itself ends it, and the command line's error boundary tells it."""
@@ -270,8 +269,10 @@ class Status(App[None]):
         for act in frame.offered:
             words = escape(f"$ {self.line.shown(act.words)}")
             yield SystemCommand(act.label, words, partial(frame.begin, act))
-        yield SystemCommand("Keys", "All keys that this screen has", frame.action_help)
-        yield SystemCommand("What was done", "All acts, with what they said in full", frame.action_acts)
+        for binding in keys.bindings(frame):
+            if binding.action != "app.quit":
+                press = partial(frame.run_action, binding.action)
+                yield SystemCommand(binding.description, f"key {keys.name(binding)}", press)
         if isinstance(frame, Main):
             for view in self.prefs.views:
                 yield SystemCommand(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, Sequence
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from xene.plan.drawing.spans import DIM, Line, Span, wrapped
+from xene.model import phases
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span, clean, wrapped
 from xene.tui import acts, questions, refusals
 from xene.tui.acts import Act, Subject
 from xene.tui.answers import Answer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Json = Mapping[str, Any]
 
+TROUBLE = 6  # lines that what is wrong with the state may take, with what to do about it
 SAID = 5  # lines that what came of an act may take; `l` shows all of it
 # As `acts` has them. Of two that share a key never more than one is offered.
 ACTS = (
@@ -57,6 +59,7 @@ class Frame(Screen[None]):
         self._told: Sequence[Line] = ()
         self._kept: dict[tuple[str, ...], tuple[Mapping[str, str], str]] = {}  # forms that were refused
         self.said_band = Band(id="said")
+        self.trouble_band = Band()
 
     @property
     def status(self) -> Status:
@@ -93,6 +96,15 @@ class Frame(Screen[None]):
         """A second went by."""
         for sheet in self.query(Sheet):
             sheet.again()
+
+    def refresh_trouble(self) -> None:
+        """Say why the state cannot be read, as long as it cannot: what is shown may not be so any more."""
+        line = (Span("!! ", phases.ERROR), Span(clean(self.status.trouble), BOLD))
+        lines = wrapped(line, max(20, self.size.width)) if self.status.trouble else []
+        self.trouble_band.show(lines[:TROUBLE])
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.refresh_trouble)
 
     def subject(self) -> Subject | None:
         """What the cursor stands on."""

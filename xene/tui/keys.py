@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
+from textual import actions
 from textual.binding import Binding
 
 from xene.plan.drawing.spans import BOLD, DIM, Line, Span
@@ -39,20 +40,25 @@ def lines(frame: Frame) -> list[Line]:
     if not offered:
         found.append((Span(f"  {frame.status.read_only or 'nothing can be done to this'}", DIM),))
     found += [(), (Span("always", BOLD),)]
-    known = list(_bindings(frame))
-    found += [_line(NAMES.get(binding.key, binding.key), binding.description) for binding in known]
+    known = list(bindings(frame))
+    found += [_line(name(binding), binding.description) for binding in known]
     folds = any(binding.action == "fold_all" for binding in known)
     found += [_line(key, words) for key, words in COMMON if key != FOLD or folds]
     return found
 
 
-def _bindings(frame: Frame) -> Iterator[Binding]:
+def name(binding: Binding) -> str:
+    """Its key as people write it."""
+    return NAMES.get(binding.key, binding.key)
+
+
+def bindings(frame: Frame) -> Iterator[Binding]:
     """What screens of its kind have, but acts, and what does not apply now."""
     for kind in type(frame).__mro__:
         known = vars(kind).get("BINDINGS", ()) if kind.__module__.startswith("xene.") else ()
         for binding in known:
-            action = binding.action.partition("(")[0]
-            if action not in ("act", "refuse") and frame.check_action(action, ()):
+            _, action, given = actions.parse(binding.action)
+            if action not in ("act", "refuse") and frame.check_action(action, given):
                 yield binding
 
 

@@ -226,10 +226,13 @@ class Log(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
+        before = self.following
         if new_value < old_value <= self.max_scroll_y:  # else the log is another one, and shorter
             self.following = False
         elif new_value >= self.max_scroll_y:
             self.following = True
+        if self.following != before:
+            self.post_message(self.Changed())
 
     def render_line(self, y: int) -> Strip:
         across, down = self.scroll_offset

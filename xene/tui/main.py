@@ -127,6 +127,9 @@ class Main(Frame):
         self.refresh_head()
         self._detail.show(self.pane.detail())
 
+    def refresh_trouble(self) -> None:
+        self.refresh_head()
+
     def refresh_head(self) -> None:
         """The lines above everything."""
         now = time.time()

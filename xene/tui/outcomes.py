@@ -56,6 +56,7 @@ def clean_indented(line: str) -> str:
 
 
 def _last(err: str) -> str:
-    """The last remark of a command, where it made any; hints are for those who type."""
-    lines = [line for line in err.splitlines() if line and not line.startswith("hint: ")]
+    """The last remark of a command, where it made any: no hint, and nothing of what it was about to do."""
+    said = [line for line in err.splitlines() if line and not line.startswith("hint: ")]
+    lines = [line for line in said if not line.endswith(" ...")]
     return lines[-1] if lines else ""

@@ -84,6 +84,7 @@ class Run(Frame):
 
     def compose(self) -> ComposeResult:
         yield self._head_band
+        yield self.trouble_band
         with Horizontal():
             yield self._tree
             with Vertical():
@@ -237,6 +238,13 @@ class Run(Frame):
             return None
         return Subject("run", self.ident, self.found["run"], self.here.task if self.here else None)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "log":
+            return self._shown == "Log"
+        if action == "go":
+            return self.found is not None and self.found[str(parameters[0])] is not None
+        return super().check_action(action, parameters)
+
     # -- going elsewhere
 
     def action_back(self) -> None:
@@ -248,9 +256,6 @@ class Run(Frame):
             self._log.search("")
         elif not shown:
             self.app.pop_screen()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self._shown == "Log" if action == "log" else super().check_action(action, parameters)
 
     def action_log(self, what: str) -> None:
         """What the keys of a log do, wherever the focus is."""

@@ -52,6 +52,7 @@ class TriggerSlots(Frame):
 
     def compose(self) -> ComposeResult:
         yield self._head
+        yield self.trouble_band
         yield self._sheet
         yield self.said_band
         yield Footer(compact=True, show_command_palette=False)
