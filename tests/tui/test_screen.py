@@ -15,6 +15,7 @@ from textual import events
 from tests.tui import shop
 from tests.tui.conftest import Seat, play, seated
 from xene.errors import Storage
+from xene.plan.drawing.spans import Span
 from xene.tui import prefs, questions
 from xene.tui.answers import Answer
 from xene.tui.commandline import CommandLine
@@ -798,3 +799,62 @@ def test_a_default_that_is_written_otherwise_than_its_choice(
 
     play(scene)
     assert called(home) == ["run shop/build"]
+
+
+def test_what_is_typed_while_a_form_is_drawn_comes_behind_what_was_typed_before(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is there, the form is not drawn yet: a tab before it and words after it keep their order."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("r", "tab", "tab", "tab")
+            await seat.until(lambda: isinstance(seat.app.screen, Pending), "the question")
+            play_held = seat.app.play
+
+            async def typed_just_before() -> None:
+                await seat.app.on_event(events.Key("7", "7"))
+                await play_held()
+
+            monkeypatch.setattr(seat.app, "play", typed_just_before)
+            go_on.set()
+            await seat.sees("$ xene run shop/build -p count=7")
+            await seat.type("1")
+            await seat.sees("-p count=71")
+
+    play(scene)
+
+
+def test_what_is_pasted_before_a_form_is_there_is_in_it(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.until(lambda: isinstance(seat.app.screen, Pending), "the question")
+            seat.app.post_message(events.Paste("12"))
+            go_on.set()
+            await seat.sees("$ xene run shop/build -p sha=12")
+
+    play(scene)
+
+
+def test_keys_are_heard_again_after_a_form_was_left_before_it_was_there(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.until(lambda: isinstance(seat.app.screen, Pending), "the question")
+            await seat.press("escape")
+            await seat.until(lambda: seat.app.screen is seat.main, "the way back")
+            seat.app.push_screen(Answer("Something else", [(Span("to read"),)]))
+            await seat.sees("to read")
+            await seat.press("escape")
+            await seat.sees_no("to read")
+            go_on.set()
+
+    play(scene)

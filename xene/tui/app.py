@@ -17,7 +17,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import AppBlur, Key
+from textual.events import AppBlur, Event, Key, Paste
 from textual.markup import escape
 from textual.screen import Screen
 from textual.worker import WorkerFailed
@@ -83,6 +83,7 @@ class Status(App[None]):
         self.broken: Exception | None = None
         self._done: list[tuple[float, list[Line]]] = []
         self.started = ""  # the run that was started last from here, the first one of several
+        self._held: Pending | None = None
         self._under_way = 0
         self._leaving = False
 
@@ -113,11 +114,42 @@ class Status(App[None]):
 
     def on_key(self, event: Key) -> None:
         """Every key that nobody took comes by here, before it is looked up: `/abc` in one go is for the line."""
-        if isinstance(self.screen, Pending):
+        if self._held is not None and not isinstance(self.screen, Frame):
             event.prevent_default()
-            self.screen.take(event)
+            self._keep_typed(self._held, Key(event.key, event.character))
         elif isinstance(self.focused, Field):
             self.focused.ahead(event)
+
+    # -- what is typed for a form that is not there yet
+
+    def hold(self, pending: Pending) -> None:
+        """Keep what is typed from now on for what comes in the place of this."""
+        self._held = pending
+        self.push_screen(pending)
+
+    async def on_event(self, event: Event) -> None:
+        held = self._held if isinstance(event, (Key, Paste)) and not event.is_forwarded else None
+        if held is None or isinstance(self.screen, Frame) or _is_for_all(event):
+            await super().on_event(event)
+        else:
+            self._keep_typed(held, event)
+
+    def _keep_typed(self, held: Pending, event: Event) -> None:
+        if held.is_left_by(event):
+            self._drop(held)
+        else:
+            held.typed.append(event)
+
+    def _drop(self, held: Pending) -> None:
+        """Nothing comes in the place of this."""
+        self._held = None
+        held.dismiss()
+
+    async def play(self) -> None:
+        """Let what is shown now have what was typed for it: no frame, on which keys would be acts."""
+        held, self._held = self._held, None
+        for event in held.typed if held is not None and not isinstance(self.screen, Frame) else ():
+            await super().on_event(event)
 
     def _frames(self) -> list[Frame]:
         return [screen for screen in self.screen_stack if isinstance(screen, Frame)]
@@ -143,7 +175,7 @@ class Status(App[None]):
     def _in_trouble(self, event: Trouble) -> None:
         if event.key:
             if isinstance(self.screen, Pending) and self.screen.key == event.key:
-                self.screen.dismiss()
+                self._drop(self.screen)
             if self._told.get(event.key) != event.text:
                 self.notify(event.text, severity="error", markup=False)
                 self._told[event.key] = event.text
@@ -280,6 +312,11 @@ class Status(App[None]):
                     escape(harmless(view.filter)),
                     partial(frame.take_view, view),
                 )
+
+
+def _is_for_all(event: Event) -> bool:
+    """Whether it leaves the screen or sends it to the background, whatever is shown."""
+    return isinstance(event, Key) and event.key in ("ctrl+q", "ctrl+c", "ctrl+z")
 
 
 def run(state: str, home: str, *, named: bool, read_only: str, filter: str, keeps: bool) -> None:

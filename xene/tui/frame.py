@@ -177,10 +177,9 @@ class Frame(Screen[None]):
             if pending.is_current:
                 pending.dismiss()
                 then(found)
-                if self.status.screen is not self:
-                    self.status.screen.call_after_refresh(pending.play)
+                self.status.screen.call_after_refresh(self.status.call_later, self.status.play)
 
-        self.status.push_screen(pending)
+        self.status.hold(pending)
         self.ask(key, question, take)
 
     def _begin_on(self, act: Act, found: Json) -> None:

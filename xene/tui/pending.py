@@ -11,23 +11,18 @@ from textual.screen import ModalScreen
 
 
 class Pending(ModalScreen[None]):
-    """`key`: of the question that is waited for. esc leaves it, and what is found is shown to nobody."""
+    """`key`: of the question that is waited for. esc leaves it, and what is found is shown to nobody.
+
+    `typed` is what is meant for what comes: the app lets that have it, before what is typed after.
+    """
 
     DEFAULT_CSS = "Pending { background: transparent; }"
 
     def __init__(self, key: str) -> None:
         super().__init__()
         self.key = key
-        self._typed: list[events.Key] = []
+        self.typed: list[events.Event] = []
 
-    def take(self, event: events.Key) -> None:
-        """A key was pressed."""
-        if event.key == "escape":
-            self.dismiss()
-        else:
-            self._typed.append(event)
-
-    def play(self) -> None:
-        """Let what is shown now have what was typed."""
-        for event in self._typed:
-            self.app.post_message(events.Key(event.key, event.character))
+    def is_left_by(self, event: events.Event) -> bool:
+        """Whether somebody wants nothing of what comes any more."""
+        return self.is_current and isinstance(event, events.Key) and event.key == "escape"
