@@ -32,7 +32,7 @@ from xene.tui.frame import Frame
 from xene.tui.main import Main
 from xene.tui.messages import Answer, Broken, Moved, Trouble
 from xene.tui.outcomes import outcome, started, whole
-from xene.tui.pending import Pending
+from xene.tui.pending import Pending, is_for_all
 from xene.tui.prefs import DARK, LIGHT, Prefs
 from xene.tui.reader import Reader
 from xene.tui.run import Run
@@ -129,7 +129,7 @@ class Status(App[None]):
 
     async def on_event(self, event: Event) -> None:
         held = self._held if isinstance(event, (Key, Paste)) and not event.is_forwarded else None
-        if held is None or isinstance(self.screen, Frame) or _is_for_all(event):
+        if held is None or isinstance(self.screen, Frame) or is_for_all(event):
             await super().on_event(event)
         else:
             self._keep_typed(held, event)
@@ -312,11 +312,6 @@ class Status(App[None]):
                     escape(harmless(view.filter)),
                     partial(frame.take_view, view),
                 )
-
-
-def _is_for_all(event: Event) -> bool:
-    """Whether it leaves the screen or sends it to the background, whatever is shown."""
-    return isinstance(event, Key) and event.key in ("ctrl+q", "ctrl+c", "ctrl+z")
 
 
 def run(state: str, home: str, *, named: bool, read_only: str, filter: str, keeps: bool) -> None:

@@ -26,3 +26,8 @@ class Pending(ModalScreen[None]):
     def is_left_by(self, event: events.Event) -> bool:
         """Whether somebody wants nothing of what comes any more."""
         return self.is_current and isinstance(event, events.Key) and event.key == "escape"
+
+
+def is_for_all(event: events.Event) -> bool:
+    """Whether it leaves the screen or sends it to the background, whatever is shown."""
+    return isinstance(event, events.Key) and event.key in ("ctrl+q", "ctrl+c", "ctrl+z")
