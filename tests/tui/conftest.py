@@ -13,9 +13,12 @@ from textual.pilot import Pilot
 
 from tests.tui import shop
 from xene.tui.app import Status
+from xene.tui.commandline import CommandLine
+from xene.tui.groups import Group
 from xene.tui.main import Main
 
 DEADLINE = 30.0
+STUB = Path(__file__).parent / "stub.sh"
 
 
 @pytest.fixture
@@ -107,3 +110,26 @@ async def seated(home: Path, size: tuple[int, int] = (80, 24), **more: Any) -> A
 def play(scene: Callable[[], Any]) -> None:
     """Run a scene to its end."""
     asyncio.run(scene())
+
+
+@asynccontextmanager
+async def stubbed(home: Path, size: tuple[int, int] = (100, 30), **more: Any) -> AsyncIterator[Seat]:
+    """The screen, with a program that says what it was called with in the place of `xene`."""
+    async with seated(home, size, **more) as seat:
+        seat.app.line = CommandLine(
+            str(home / "state.db"), str(home), named=False, program=["/bin/sh", str(STUB)]
+        )
+        yield seat
+
+
+def called(home: Path) -> list[str]:
+    """The command lines that were run, but `logs`."""
+    path = home / "called"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line for line in lines if not line.startswith("logs")]
+
+
+def pipelines(seat: Seat) -> list[str]:
+    """The pipelines that are listed, in their order."""
+    rows = [row for row in seat.main.pane.sheet.rows if not isinstance(row, Group)]
+    return [f"{row['workflow']}/{row['name']}" for row in rows]

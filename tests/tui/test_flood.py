@@ -12,8 +12,7 @@ import pytest
 
 from tests.fleet import Fleet, fleet
 from tests.tui import flood
-from tests.tui.conftest import DEADLINE, Seat, play, seated
-from tests.tui.test_screen import stubbed
+from tests.tui.conftest import DEADLINE, Seat, play, seated, stubbed
 from tests.tui.tmux import ROOT
 from xene.tui import questions
 from xene.tui.app import TICK, Status

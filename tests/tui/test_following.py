@@ -10,8 +10,7 @@ from typing import Any, Iterator
 import pytest
 
 from tests.tui import shop
-from tests.tui.conftest import Seat, play
-from tests.tui.test_screen import stubbed
+from tests.tui.conftest import Seat, play, stubbed
 from xene.control.lock import CONTROLLER, Lock
 from xene.tui.log import Log
 

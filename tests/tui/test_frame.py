@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui import shop
-from tests.tui.conftest import Seat, play
-from tests.tui.test_screen import stubbed
+from tests.tui.conftest import Seat, play, stubbed
 from xene.tui.run import Run
 from xene.tui.trigger_slots import TriggerSlots
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.plan.test_overview import READY, kind, pipeline
-from tests.tui.conftest import Seat, play
-from tests.tui.test_screen import called, stubbed
+from tests.tui.conftest import Seat, called, play, stubbed
 from xene.plan.drawing.spans import text_of
 from xene.tui import groups
 from xene.tui.groups import Group

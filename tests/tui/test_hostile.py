@@ -11,8 +11,7 @@ from rich.style import Style
 from textual import events
 
 from tests.tui import shop
-from tests.tui.conftest import Seat, play, seated
-from tests.tui.test_screen import called, stubbed
+from tests.tui.conftest import Seat, called, play, seated, stubbed
 from xene.plan.drawing.spans import Span
 from xene.tui import styles
 from xene.tui.acts import Act

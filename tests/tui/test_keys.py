@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.tui import shop
-from tests.tui.conftest import Seat, play
-from tests.tui.test_screen import stubbed
+from tests.tui.conftest import Seat, play, stubbed
 from xene.tui import keys
 from xene.tui.frame import Frame
 from xene.tui.main import Main

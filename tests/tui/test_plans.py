@@ -12,8 +12,7 @@ from typing import Any, Iterator
 import pytest
 
 from tests import large
-from tests.tui.conftest import Seat, play
-from tests.tui.test_screen import stubbed
+from tests.tui.conftest import Seat, play, stubbed
 from xene.store import db
 from xene.tui import questions
 

@@ -10,8 +10,7 @@ import pytest
 from textual import events
 
 from tests.tui import shop
-from tests.tui.conftest import Seat, play
-from tests.tui.test_screen import called, stubbed
+from tests.tui.conftest import Seat, called, play, stubbed
 from xene.tui import log as log_module
 from xene.tui.log import Log
 from xene.tui.log_lines import colored

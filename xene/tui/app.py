@@ -13,11 +13,11 @@ from functools import partial
 from typing import Any, Callable, ClassVar, Iterable, Mapping, Sequence
 
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import AppBlur, Event, Key, Paste
+from textual.events import AppBlur, Key
 from textual.markup import escape
 from textual.screen import Screen
 from textual.worker import WorkerFailed
@@ -32,7 +32,7 @@ from xene.tui.frame import Frame
 from xene.tui.main import Main
 from xene.tui.messages import Answer, Broken, Moved, Trouble
 from xene.tui.outcomes import outcome, started, whole
-from xene.tui.pending import Pending, is_for_all
+from xene.tui.pending import Holding, Pending
 from xene.tui.prefs import DARK, LIGHT, Prefs
 from xene.tui.reader import Reader
 from xene.tui.run import Run
@@ -42,7 +42,7 @@ TICK = 1.0  # seconds between two drawings of what only the clock changes
 DONE = 200  # acts that are remembered
 
 
-class Status(App[None]):
+class Status(Holding):
     """`read_only` says why nothing can be done here, "" where everything can.
 
     `keeps`: theme and views are written to the home.
@@ -83,7 +83,6 @@ class Status(App[None]):
         self.broken: Exception | None = None
         self._done: list[tuple[float, list[Line]]] = []
         self.started = ""  # the run that was started last from here, the first one of several
-        self._held: Pending | None = None
         self._under_way = 0
         self._leaving = False
 
@@ -114,42 +113,8 @@ class Status(App[None]):
 
     def on_key(self, event: Key) -> None:
         """Every key that nobody took comes by here, before it is looked up: `/abc` in one go is for the line."""
-        if self._held is not None and not isinstance(self.screen, Frame):
-            event.prevent_default()
-            self._keep_typed(self._held, Key(event.key, event.character))
-        elif isinstance(self.focused, Field):
+        if not self.held_back(event) and isinstance(self.focused, Field):
             self.focused.ahead(event)
-
-    # -- what is typed for a form that is not there yet
-
-    def hold(self, pending: Pending) -> None:
-        """Keep what is typed from now on for what comes in the place of this."""
-        self._held = pending
-        self.push_screen(pending)
-
-    async def on_event(self, event: Event) -> None:
-        held = self._held if isinstance(event, (Key, Paste)) and not event.is_forwarded else None
-        if held is None or isinstance(self.screen, Frame) or is_for_all(event):
-            await super().on_event(event)
-        else:
-            self._keep_typed(held, event)
-
-    def _keep_typed(self, held: Pending, event: Event) -> None:
-        if held.is_left_by(event):
-            self._drop(held)
-        else:
-            held.typed.append(event)
-
-    def _drop(self, held: Pending) -> None:
-        """Nothing comes in the place of this."""
-        self._held = None
-        held.dismiss()
-
-    async def play(self) -> None:
-        """Let what is shown now have what was typed for it: no frame, on which keys would be acts."""
-        held, self._held = self._held, None
-        for event in held.typed if held is not None and not isinstance(self.screen, Frame) else ():
-            await super().on_event(event)
 
     def _frames(self) -> list[Frame]:
         return [screen for screen in self.screen_stack if isinstance(screen, Frame)]
@@ -175,7 +140,7 @@ class Status(App[None]):
     def _in_trouble(self, event: Trouble) -> None:
         if event.key:
             if isinstance(self.screen, Pending) and self.screen.key == event.key:
-                self._drop(self.screen)
+                self.drop(self.screen)
             if self._told.get(event.key) != event.text:
                 self.notify(event.text, severity="error", markup=False)
                 self._told[event.key] = event.text
