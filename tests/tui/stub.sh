@@ -3,7 +3,7 @@
 # with $STUB_WORDS, once $STUB_WAITS is there.
 printf '%s\n' "$*" >> "$XENE_HOME/called"
 case "$1" in
-  logs) [ -n "$STUB_LOG" ] && sh -c "$STUB_LOG"; exit 0 ;;
+  logs) [ -n "$STUB_LOG" ] && exec sh -c "$STUB_LOG"; exit 0 ;;
 esac
 [ -n "$STUB_WAITS" ] && until [ -e "$STUB_WAITS" ]; do sleep 0.05; done
 case " $STUB_REFUSED " in

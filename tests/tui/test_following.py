@@ -15,7 +15,7 @@ from xene.control.lock import CONTROLLER, Lock
 from xene.tui.log import Log
 
 SAYS = (
-    'seq -f "line %.0f" 1 3000; until [ -e "$XENE_HOME/go-on" ] || ! kill -0 $PPID; do sleep 0.05; done;'
+    'seq -f "line %.0f" 1 3000; until [ -e "$XENE_HOME/go-on" ]; do sleep 0.05 > /dev/null 2>&1; done;'
     " echo the last"
 )
 
@@ -97,7 +97,7 @@ def test_a_log_that_was_given_to_its_end_is_not_read_again(talking: Path, contro
 def test_it_is_read_again_where_following_failed(
     talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STUB_LOG", SAYS + "; kill -9 $PPID")
+    monkeypatch.setenv("STUB_LOG", SAYS + "; kill -9 $$")
 
     async def scene() -> None:
         async with stubbed(talking) as seat:
