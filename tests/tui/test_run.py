@@ -274,3 +274,24 @@ def test_that_a_log_is_not_followed_any_more_is_said_at_once(
             await seat.sees("100 lines, follows")
 
     play(scene)
+
+
+def test_going_from_run_to_run_in_one_burst(home: Path, still: None) -> None:
+    """What is pressed while a run is read goes on from there; behind the last one nothing is."""
+    runs = [shop.ident(number) for number in range(15)]
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(runs[2])
+            await seat.sees(runs[2])
+            for key in ("left_square_bracket",) * 4 + ("right_square_bracket",):
+                seat.app.post_message(events.Key(key, None))
+            await seat.sees(runs[5])
+            for _ in range(20):
+                seat.app.post_message(events.Key("left_square_bracket", None))
+            await seat.sees(runs[14])
+            await seat.until(lambda: not seat.app.screen._ahead, "nothing more to go to")
+            await seat.press("right_square_bracket")
+            await seat.sees(runs[13])
+
+    play(scene)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.tui import shop
 from tests.tui.conftest import Seat, called, pipelines, play, stubbed
-from xene.tui import prefs
+from xene.tui import prefs, questions
 from xene.tui.answers import Answer
 from xene.tui.main import Main
 from xene.tui.run import Run
@@ -359,5 +361,28 @@ def test_a_click_on_an_agent_is_on_that_agent(home: Path, still: None) -> None:
             await seat.pilot.click(offset=(2, line))
             await seat.sees("o Cordon")
             assert seat.main.subject().name == "build-1"  # type: ignore[union-attr]
+
+    play(scene)
+
+
+def test_nothing_is_said_to_be_there_before_the_state_has_answered(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    answer = questions.runs
+
+    def later(state: Any) -> Any:
+        go_on.wait(20.0)
+        return answer(state)
+
+    monkeypatch.setattr(questions, "runs", later)
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.press("2")
+            await seat.sees("PHASE", " ...")
+            assert "no runs" not in seat.text
+            go_on.set()
+            await seat.sees(shop.FAILED)
 
     play(scene)

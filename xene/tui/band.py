@@ -18,24 +18,20 @@ from xene.tui import styles
 class Band(Widget):
     """As many lines as it is given, none at all where there are none."""
 
-    DEFAULT_CSS = "Band { height: auto; }"
-
     def __init__(self, lines: Sequence[Line] = (), *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.lines = lines
+        self.styles.height = len(lines)  # by `auto` textual may keep the height of what was there in between
         self._palette: styles.Palette = {}
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show these lines."""
         before, self.lines = self.lines, lines
         if len(lines) != len(before):
-            self.refresh(layout=True)
+            self.styles.height = len(lines)
         for y, (old, new) in enumerate(zip(before, lines, strict=False)):
             if old != new:
                 self.refresh(Region(0, y, max(1, self.size.width), 1))
-
-    def get_content_height(self, *_: object) -> int:
-        return len(self.lines)
 
     def restyle(self) -> None:
         """The theme is another one."""

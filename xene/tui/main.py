@@ -137,7 +137,7 @@ class Main(Frame):
         if self.status.trouble:
             told: Line = (Span("!! ", phases.ERROR), Span(clean(self.status.trouble), BOLD))
             lines += wrapped(told, max(20, self.size.width - 2))[:TOLD]
-        self._head.show(lines)
+        self._head.show(lines or [()])
 
     def _of_found(self, found: Mapping[str, Any], now: float) -> list[Line]:
         looking = (Span("   only to look at", phases.UNKNOWN),) if self.status.read_only else ()

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 
 from rich.cells import get_character_cell_size
-from textual.drivers.linux_driver import LinuxDriver
 
 from xene.plan.drawing.spans import TO_ASCII
+from xene.tui.quick_driver import QuickDriver
 
 # What textual draws itself: frames, bars, signs of lists.
 _UNICODE = "╭╮╰╯━┃╺╸▔▁▂▃▄▅▆▇▀▊▎▍▋▏▕▐▲▶◀▸▾▴◂•"
@@ -42,7 +42,7 @@ def _sign(char: str, name: str) -> str:
     return char
 
 
-class NarrowDriver(LinuxDriver):
+class NarrowDriver(QuickDriver):
     """Writes what the terminal can show."""
 
     def write(self, data: str) -> None:

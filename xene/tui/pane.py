@@ -64,7 +64,8 @@ class Pane(Vertical):
     def filtered(self, wanted: Filter) -> None:
         """Show what is wanted alone."""
         self.filter = wanted
-        self.lay_out()
+        if self.sheet.known:
+            self.lay_out()
 
     def lay_out(self) -> None:
         """Lay out what is known."""

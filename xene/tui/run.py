@@ -73,6 +73,7 @@ class Run(Frame):
         self._timer: Timer | None = None
         self._why_at = ""
         self._gone = False
+        self._ahead: list[str] = []  # where to go from a run that is still read
         self._at_work = False  # whether anybody was when the log was opened
         self._ticks = 0
         self._head_band, self._detail = Band(id="head"), Band(id="detail")
@@ -113,10 +114,14 @@ class Run(Frame):
             return  # somebody has gone on to another one
         self._gone = found is None
         if found is None:
+            self._ahead.clear()
             self._head()
             self.moved()
             return
         self.found = found
+        self._go_on()
+        if not self._is_read:
+            return
         self._tree.show(list(tree(found["run"])))
         self._head()
         self._draw()
@@ -241,7 +246,7 @@ class Run(Frame):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "log":
             return self._shown == "Log"
-        if action == "go":
+        if action == "go" and self._is_read:
             return self.found is not None and self.found[str(parameters[0])] is not None
         return super().check_action(action, parameters)
 
@@ -266,9 +271,21 @@ class Run(Frame):
             self._log.action_follow() if what == "follow" else self._log.action_more()
 
     def action_go(self, where: str) -> None:
-        ident = self.found[where] if self.found is not None else None
-        if ident is not None:
-            self._go_to(ident)
+        """To the run before or after; what is pressed while that is read goes on from there."""
+        self._ahead.append(where)
+        if self._is_read:
+            self._go_on()
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether what was found is of the run that is to be shown."""
+        return self.found is not None and self.found["run"]["id"] == self.ident
+
+    def _go_on(self) -> None:
+        while self._ahead and self.found is not None:
+            ident = self.found[self._ahead.pop(0)]
+            if ident is not None:
+                return self._go_to(ident)
 
     def _go_to(self, ident: str) -> None:
         self.ident, self._why_at = ident, ""

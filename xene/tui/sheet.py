@@ -36,7 +36,7 @@ class Column(NamedTuple):
 class Sheet(ScrollView, can_focus=True):
     """`columns` is asked anew for each width, so that a narrow terminal gets others than a wide one.
 
-    `lasting`: the row under the cursor is marked also while something else has the focus.
+    `lasting`: the row under the cursor is marked also while something else has the focus. `known`: rows were given.
     """
 
     DEFAULT_CSS = "Sheet { height: 1fr; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }"
@@ -90,6 +90,7 @@ class Sheet(ScrollView, can_focus=True):
         self._columns, self._key, self._empty = columns, key, empty
         self._head, self._lasting = int(header), lasting
         self.rows: Sequence[Any] = ()
+        self.known = False
         self.cursor = 0
         self._laid: tuple[int, list[tuple[Column, int]]] = (-1, [])
         self._palette: styles.Palette = {}
@@ -101,7 +102,7 @@ class Sheet(ScrollView, can_focus=True):
     def show(self, rows: Sequence[Any]) -> None:
         """Show these; the cursor stays on the row that it stood on, if that is still there."""
         before = self.current
-        self.rows = rows
+        self.rows, self.known = rows, True
         at = self.cursor if before is None else self._find(self._key(before))
         self.cursor = max(0, min(at, len(rows) - 1))
         self._measure()
@@ -169,7 +170,7 @@ class Sheet(ScrollView, can_focus=True):
             return self._joined(titles, width, base + Style(bold=True))
         at = y - self._head + round(self.scroll_offset.y)
         if at >= len(self.rows):
-            text = f" {self._empty}" if not self.rows and at == 0 else ""
+            text = f" {self._empty if self.known else '...'}" if not self.rows and at == 0 else ""
             return styles.strip((Span(text, DIM),), width, base, self._words())
         now = time.time()
         cells = [(column.cell(self.rows[at], now), size) for column, size in self._layout(width)]
