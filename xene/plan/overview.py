@@ -19,6 +19,7 @@ from xene.plan.marks import MARKS
 Json = Mapping[str, Any]
 
 PERIOD = 7 * 86400.0  # seconds for which a slot that was missed is shown: longer than any weekend
+NEAR = 60.0  # seconds before something is due from which each of them is told
 REVISION = 12  # characters of a git revision that are shown
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -101,12 +102,17 @@ def history(runs: Sequence[Json], now: float) -> Line:
     return tuple(spans)
 
 
-def countdown(instant: str | None, now: float) -> str:
-    """`in 3m`, `now` once it is due, `-` where nothing is."""
+def countdown(
+    instant: str | None, now: float, step: Callable[[float], float] = lambda seconds: seconds
+) -> str:
+    """`in 3m`, `now` once it is due, `-` where nothing is. `step` says how exactly what is far off is said."""
     due = at(instant)
     if due is None:
         return "-"
-    return "now" if due <= now else f"in {format_age(due - now)}"
+    left = due - now
+    if left <= 0:
+        return "now"
+    return f"in {format_age(left if left < NEAR else step(left))}"
 
 
 def waits(pipeline: Json, agents: Mapping[str, Json], *, commands: bool = True) -> str:

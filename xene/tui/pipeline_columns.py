@@ -39,7 +39,7 @@ def pipeline_columns(pane: Overview, width: int) -> Sequence[Column]:
         )),
         Column("TOOK", marks, _timed(lambda row, now: overview.lengths(pane.runs_of(row), marks, now)), least=BARS),
         Column("LAST", 14 if wordy else 7, _timed(lambda row, now: _last(pane.runs_of(row), now, wordy))),
-        Column("NEXT", 10 if wordy else 8, lambda row, now: plain(overview.countdown(_due(row), now))),
+        Column("NEXT", 10 if wordy else 8, lambda row, now: plain(_countdown(row, now))),
         Column("WAITS", 0, _either(
             lambda row: groups.waits(row, pane.agents), lambda row: plain(pane.waits(row, wordy))
         )),
@@ -62,6 +62,10 @@ def _width(pane: Overview, row: groups.Row) -> int:
 
 def _agent(row: groups.Row) -> str:
     return groups.agent(row) if isinstance(row, Group) else row["agent"] or "-"
+
+
+def _countdown(row: groups.Row, now: float) -> str:
+    return overview.countdown(_due(row), now, overview.by_tens)
 
 
 def _due(row: groups.Row) -> str | None:

@@ -156,11 +156,13 @@ class Sheet(ScrollView, can_focus=True):
         return self._drawn[y]
 
     def _redraw(self) -> None:
-        """Have those lines drawn anew that would look different now: over a slow line each of the others costs."""
+        """Have drawn anew what of each line would look different now: over a slow line all else costs."""
         if self.is_mounted:
             for y in range(self.size.height):
-                if self._drawn.get(y) != self._line(y):
-                    self.refresh(Region(0, y, self.size.width, 1))
+                old, new = self._drawn.get(y), self._line(y)
+                begin, end = styles.differing(old, new) if old != new else (0, 0)
+                if begin < end:
+                    self.refresh(Region(begin, y, end - begin, 1))
 
     def _line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width or self.size.width

@@ -58,6 +58,27 @@ def strip(line: Sequence[Span], width: int, base: Style, words: Palette) -> Stri
     return Strip(segments).adjust_cell_length(width, base).simplify()
 
 
+def differing(old: Strip | None, new: Strip) -> tuple[int, int]:
+    """The columns from which and up to which two drawings of a line differ: the same, where they do not.
+
+    A line with a sign that does not take one column differs as a whole.
+    """
+    whole = (0, new.cell_length)
+    if old is None or old.cell_length != new.cell_length:
+        return whole
+    before, after = _cells(old), _cells(new)
+    if before == after:
+        return 0, 0
+    if len(before) != len(after) or len(after) != new.cell_length:
+        return whole
+    at = [number for number, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]]
+    return at[0], at[-1] + 1
+
+
+def _cells(line: Strip) -> list[tuple[str, Style | None]]:
+    return [(char, segment.style) for segment in line for char in segment.text]
+
+
 def fitted(line: Sequence[Span], width: int) -> list[Span]:
     """The spans in exactly `width` columns, `…` where something was left off."""
     found: list[Span] = []
