@@ -92,3 +92,23 @@ def _counted(draw: Any, drawn: list[float]) -> Any:
         draw(log)
 
     return counted
+
+
+def test_where_one_is_among_the_matches_is_said_though_nothing_else_is_drawn(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way to a match begins after the next drawing, when what is said of the log has been said already."""
+    monkeypatch.setenv("STUB_LOG", "seq -f 'line %.0f' 1 3000")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("3,000 lines")
+            log = seat.app.screen.query_one(Log)
+            log._search, log._matches = "line 150", None
+            seat.app.screen._say_of_log()
+            await seat.sees("'line 150': - of 11")
+            log._go(log.matches()[-1])
+            await seat.sees("'line 150': 11 of 11")
+
+    play(scene)

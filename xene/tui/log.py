@@ -301,3 +301,4 @@ class Log(ScrollView, can_focus=True):
     def _go(self, at: int) -> None:
         self.following, self._seeks, self._at = False, False, at
         self.scroll_to(y=at, animate=False, immediate=True)
+        self.post_message(self.Changed())
