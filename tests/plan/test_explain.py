@@ -117,6 +117,21 @@ def test_a_pipeline_whose_agent_is_behind() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ([agent("build-2")], "build-1 is drained: it gives this away, and build-2 can take it"),
+        ([], "build-1 is drained: it gives this away, but no other agent can take it"),
+        (
+            [agent("build-2", cordoned=True)],
+            "build-1 is drained: it gives this away, but no other agent can take it",
+        ),
+    ],
+)
+def test_a_pipeline_on_an_agent_that_is_drained(others: list[Any], words: str) -> None:
+    assert f"  {words}" in explain.pipeline(pipeline(), workflow(), [agent(drained=True), *others])
+
+
 def test_a_pipeline_that_is_nowhere() -> None:
     agents = [
         agent(labels={}),

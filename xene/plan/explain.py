@@ -49,7 +49,10 @@ def pipeline(view: Json, workflow: Json | None, agents: Sequence[Json]) -> list[
     name = pipeline_key(view["workflow"], view["name"])
     decision = _decision(view, workflow, agents)
     if view["phase"] == phases.SCHEDULED:
-        lines = [f"pipeline {name} is Scheduled on {view['agent']}", *_indented(_on_agent(view, agents))]
+        lines = [
+            f"pipeline {name} is Scheduled on {view['agent']}",
+            *_indented(_on_agent(view, agents, decision)),
+        ]
         lines += _indented(_not_elsewhere(decision, view["agent"]))
     else:
         placeable = decision is None or decision.agent is not None
@@ -68,7 +71,7 @@ def _decision(view: Json, workflow: Json | None, agents: Sequence[Json]) -> Deci
     return place([wanted], candidates(agents))[wanted.key]
 
 
-def _on_agent(view: Json, agents: Sequence[Json]) -> Iterator[str]:
+def _on_agent(view: Json, agents: Sequence[Json], decision: Decision | None) -> Iterator[str]:
     wanted, observed = view["revision"], view["observedRevision"]
     if view["reason"] is not None:
         yield f"{view['reason']}: {view['message'] or ''}".rstrip(": ")
@@ -82,6 +85,11 @@ def _on_agent(view: Json, agents: Sequence[Json]) -> Iterator[str]:
     elif host["phase"] != phases.READY:
         yield f"{view['agent']} is {state(host)}"
         yield f"a pipeline stays where it is while its agent is away: xene why agent/{view['agent']}"
+    elif host["drained"]:
+        other = decision.agent if decision is not None else None
+        yield f"{view['agent']} is drained: it gives this away, " + (
+            f"and {other} can take it" if other else "but no other agent can take it"
+        )
 
 
 def _not_elsewhere(decision: Decision | None, here: str) -> Iterator[str]:
