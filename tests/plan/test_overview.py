@@ -135,6 +135,13 @@ def test_countdowns() -> None:
     assert overview.countdown("2026-11-23T02:30:00.000Z", NOW) == "now"
 
 
+def test_what_is_far_off_may_be_told_less_exactly() -> None:
+    """The last minute, before and after, is told by the second."""
+    for seconds, told in ((0.5, "0s"), (12, "12s"), (59.9, "59s"), (72, "1m10s"), (3599, "59m")):
+        assert overview.countdown(rfc3339(NOW + seconds), NOW, overview.by_tens) == f"in {told}"
+        assert overview.ago(rfc3339(NOW - seconds), NOW, overview.by_tens) == told
+
+
 def test_alarms_only_where_there_is_something() -> None:
     assert overview.alarms(CALM, NOW) == []
     missed = {"count": 2, "newest": "shop/build/nightly", "at": "2026-11-23T00:30:00.000Z"}

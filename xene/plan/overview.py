@@ -19,8 +19,9 @@ from xene.plan.marks import MARKS
 Json = Mapping[str, Any]
 
 PERIOD = 7 * 86400.0  # seconds for which a slot that was missed is shown: longer than any weekend
-NEAR = 60.0  # seconds before something is due from which each of them is told
+NEAR = 60.0  # seconds from or to an instant within which each of them is told
 REVISION = 12  # characters of a git revision that are shown
+Step = Callable[[float], float]  # seconds, made as exact as they are to be told
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -31,15 +32,24 @@ class Alarm(NamedTuple):
     command: str
 
 
+def by_tens(age: float) -> float:
+    """An age whose last seconds are left off, so that it is seldom drawn anew: over a slow line each time costs."""
+    return math.floor(age / 10) * 10.0
+
+
 def at(instant: str | None) -> float | None:
     """Seconds since 1970 of an RFC 3339 text."""
     return None if not instant else datetime.fromisoformat(instant.replace("Z", "+00:00")).timestamp()
 
 
-def ago(instant: str | None, now: float) -> str:
-    """How long ago that was: `3m4s`; "" for nothing."""
+def ago(instant: str | None, now: float, step: Step = float) -> str:
+    """How long ago that was: `3m4s`; "" for nothing. `step` says how exactly what is long ago is said."""
     when = at(instant)
-    return "" if when is None else format_age(now - when)
+    return "" if when is None else format_age(_stepped(now - when, step))
+
+
+def _stepped(seconds: float, step: Step) -> float:
+    return seconds if seconds < NEAR else step(seconds)
 
 
 # -- pipelines
@@ -102,17 +112,12 @@ def history(runs: Sequence[Json], now: float) -> Line:
     return tuple(spans)
 
 
-def countdown(
-    instant: str | None, now: float, step: Callable[[float], float] = lambda seconds: seconds
-) -> str:
+def countdown(instant: str | None, now: float, step: Step = float) -> str:
     """`in 3m`, `now` once it is due, `-` where nothing is. `step` says how exactly what is far off is said."""
     due = at(instant)
     if due is None:
         return "-"
-    left = due - now
-    if left <= 0:
-        return "now"
-    return f"in {format_age(left if left < NEAR else step(left))}"
+    return "now" if due <= now else f"in {format_age(_stepped(due - now, step))}"
 
 
 def waits(pipeline: Json, agents: Mapping[str, Json], *, commands: bool = True) -> str:
@@ -179,15 +184,10 @@ def load(agent: Json) -> str:
     return f"{agent['capacityUsed'] or 0}/{'?' if total is None else total}"
 
 
-def seen(agent: Json, now: float, step: Callable[[float], float] = float) -> str:
+def seen(agent: Json, now: float, step: Step = float) -> str:
     """How long ago it was heard last, in steps of `step`; `never`."""
     when = at(agent["lastSeenAt"])
     return "never" if when is None else f"{format_age(step(now - when))} ago"
-
-
-def by_tens(age: float) -> float:
-    """An age whose last seconds are left off, so that it is seldom drawn anew: over a slow line each time costs."""
-    return math.floor(age / 10) * 10.0
 
 
 # -- the whole
@@ -209,7 +209,7 @@ def alarms(found: Json, now: float) -> list[Alarm]:
     return lines
 
 
-def control(found: Json, now: float, hint: str = "", step: Callable[[float], float] = float) -> Line:
+def control(found: Json, now: float, hint: str = "", step: Step = float) -> Line:
     """Whether somebody is at work on the state, else as of when the agents were heard, and what to do about it."""
     if found["controller"] is not None:
         return (Span("control:  "), Span(f"at work, process {found['controller']['pid']}", phases.READY))

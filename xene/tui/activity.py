@@ -60,7 +60,9 @@ def run_columns(width: int) -> Sequence[Column]:
     return (
         Column("", 1, lambda row, _: (Span(MARKS.get(row["phase"], " "), row["phase"]),)),
         Column("RUN", 24, lambda row, _: plain(row["id"])),
-        Column("AGE", 7, lambda row, now: plain(overview.ago(row["createdAt"], now)), least=100),
+        Column(
+            "AGE", 7, lambda row, now: plain(overview.ago(row["createdAt"], now, overview.by_tens)), least=100
+        ),
         Column("PIPELINE", 36 if wide else 18, lambda row, _: plain(f"{row['workflow']}/{row['pipeline']}")),
         Column("AGENT", 16, lambda row, _: plain(row["agent"]), least=120),
         Column("TRIGGER", 14, lambda row, _: plain(row["trigger"]), least=120),
@@ -124,7 +126,7 @@ def event_columns(width: int) -> Sequence[Column]:
     """The columns of events."""
     wide = width >= 120
     return (
-        Column("AGE", 8, lambda row, now: plain(overview.ago(row["at"], now))),
+        Column("AGE", 8, lambda row, now: plain(overview.ago(row["at"], now, overview.by_tens))),
         Column("OBJECT", 44 if wide else 26, lambda row, _: plain(f"{row['kind'].lower()}/{row['name']}")),
         Column("REASON", 20 if wide else 16, lambda row, _: plain(row["reason"])),
         Column("MESSAGE", 0, lambda row, _: plain(row["message"])),

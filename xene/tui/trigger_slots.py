@@ -27,7 +27,7 @@ def columns(_: int) -> Sequence[Column]:
     """The columns of slots."""
     return (
         Column("AT", 24, lambda row, _: plain(row["at"])),
-        Column("AGO", 6, lambda row, now: plain(overview.ago(row["at"], now))),
+        Column("AGO", 6, lambda row, now: plain(overview.ago(row["at"], now, overview.by_tens))),
         Column("OUTCOME", 8, lambda row, _: (Span(row["outcome"], _STYLES[row["outcome"]]),)),
         Column("RUN", 24, lambda row, _: plain(row["run"])),
         Column(
