@@ -120,16 +120,23 @@ def test_a_pipeline_whose_agent_is_behind() -> None:
 @pytest.mark.parametrize(
     ("others", "words"),
     [
-        ([agent("build-2")], "build-1 is drained: it gives this away, and build-2 can take it"),
-        ([], "build-1 is drained: it gives this away, but no other agent can take it"),
-        (
-            [agent("build-2", cordoned=True)],
-            "build-1 is drained: it gives this away, but no other agent can take it",
-        ),
+        ([agent("build-2")], "it gives this away, and build-2 may take it"),
+        ([], "it would give this away, but no other agent can take it"),
+        ([agent("build-2", cordoned=True)], "it would give this away, but no other agent can take it"),
     ],
 )
-def test_a_pipeline_on_an_agent_that_is_drained(others: list[Any], words: str) -> None:
-    assert f"  {words}" in explain.pipeline(pipeline(), workflow(), [agent(drained=True), *others])
+@pytest.mark.parametrize("away", [{}, AWAY])
+def test_a_pipeline_on_an_agent_that_is_drained(others: list[Any], words: str, away: dict[str, Any]) -> None:
+    """It is given away whether its agent is there or not."""
+    lines = explain.pipeline(pipeline(), workflow(), [agent(drained=True, **away), *others])
+    assert f"  build-1 is drained: {words}" in lines
+    assert not any("stays where it is" in line for line in lines)
+    assert any("Unreachable" in line for line in lines) == bool(away)
+
+
+def test_a_drained_agent_and_a_workflow_that_has_gone() -> None:
+    lines = explain.pipeline(pipeline(), None, [agent(drained=True), agent("build-2")])
+    assert "  build-1 is drained: it gives this away to any other agent that can take it" in lines
 
 
 def test_a_pipeline_that_is_nowhere() -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.tui import shop
 from tests.tui.conftest import Seat, play, stubbed
 from xene.control.lock import CONTROLLER, Lock
+from xene.tui import run as run_module
 from xene.tui.log import Log
 
 SAYS = (
@@ -98,6 +99,7 @@ def test_it_is_read_again_where_following_failed(
     talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STUB_LOG", SAYS + "; kill -9 $$")
+    monkeypatch.setattr(run_module, "AGAIN", 10_000)  # else it is read again by and by
 
     async def scene() -> None:
         async with stubbed(talking) as seat:
@@ -123,9 +125,46 @@ def test_it_follows_from_when_somebody_is_at_work(talking: Path) -> None:
             ]
             with Lock(str(talking / "state.db"), CONTROLLER) as lock:
                 assert lock.acquire()
+                await seat.until(lambda: readings(talking)[-1].endswith("--mark-attempts -f"), "following")
                 await seat.sees("follows")
-                assert readings(talking)[-1].endswith("--mark-attempts -f")
             await seat.sees_no("follows")  # nobody is any more, and who only looks does not do his work
             await seat.until(lambda: not readings(talking)[-1].endswith("-f"), "a reading of what there is")
+
+    play(scene)
+
+
+def test_who_followed_and_was_killed_follows_again(
+    talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By and by, as where nobody is at work; what is said of the one before goes with it."""
+    monkeypatch.setattr(run_module, "AGAIN", 1)
+
+    async def scene() -> None:
+        async with stubbed(talking) as seat:
+            log = await opened(seat, "follows")
+            log._process.kill()
+            await seat.until(lambda: len(readings(talking)) == 2, "another one")
+            await seat.sees("3,000 lines", "follows")
+            await seat.sees_no("ended with code")
+            (talking / "go-on").touch()
+            await seat.until(lambda: log.lines[-1] == "the last", "the end of the log")
+
+    play(scene)
+
+
+def test_nobody_does_a_controllers_work_for_a_run_that_is_over(talking: Path) -> None:
+    """`xene logs -f` waits until the log is archived: once the controller has gone, it would make passes itself."""
+
+    async def scene() -> None:
+        async with stubbed(talking) as seat:
+            with Lock(str(talking / "state.db"), CONTROLLER) as lock:
+                assert lock.acquire()
+                log = await opened(seat, "follows")
+                ends(talking)
+                await seat.until(lambda: log._over, "the screen hears that the run is over")
+                assert readings(talking)[-1].endswith("-f") and log._process is not None
+            await seat.until(lambda: not readings(talking)[-1].endswith("-f"), "a reading of what there is")
+            (talking / "go-on").touch()
+            await seat.until(lambda: log.lines and log.lines[-1] == "the last", "the end of the log")
 
     play(scene)

@@ -14,6 +14,7 @@ from tests.tui import shop
 from tests.tui.conftest import Seat, called, play, stubbed
 from xene.errors import Storage
 from xene.plan.drawing.spans import Span
+from xene.tui import pending as pending_module
 from xene.tui import questions
 from xene.tui.answers import Answer
 from xene.tui.pending import Pending
@@ -105,9 +106,9 @@ def test_what_is_typed_while_a_form_is_drawn_comes_behind_what_was_typed_before(
             await seat.until(lambda: isinstance(seat.app.screen, Pending), "the question")
             play_held = seat.app.play
 
-            async def typed_just_before() -> None:
+            async def typed_just_before(pending: Pending) -> None:
                 await seat.app.on_event(events.Key("7", "7"))
-                await play_held()
+                await play_held(pending)
 
             monkeypatch.setattr(seat.app, "play", typed_just_before)
             go_on.set()
@@ -148,5 +149,47 @@ def test_keys_are_heard_again_after_a_form_was_left_before_it_was_there(
             await seat.press("escape")
             await seat.sees_no("to read")
             go_on.set()
+
+    play(scene)
+
+
+def test_what_was_typed_long_ago_is_not_played(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has seen what is asked, and a letter and an enter may approve it."""
+    monkeypatch.setattr(pending_module, "PATIENCE", 0.0)
+
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("r", "7")
+            go_on.set()
+            await seat.until(
+                lambda: any("is left out" in told.message for told in seat.app._notifications), "a word of it"
+            )
+            await seat.sees("$ xene run shop/build")
+            assert "=7" not in seat.text
+            await seat.type("1")
+            await seat.sees("-p sha=1")
+
+    play(scene)
+
+
+def test_something_that_came_to_lie_over_it_is_heard_and_it_goes_with_that(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat, asked_slowly(seat, monkeypatch) as go_on:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.until(lambda: isinstance(seat.app.screen, Pending), "the question")
+            seat.app.push_screen(Answer("Something else", [(Span("to read"),)]))
+            await seat.sees("to read")
+            go_on.set()
+            await seat.until(lambda: seat.app._held is None, "the answer, for nobody")
+            await seat.press("escape")
+            await seat.until(lambda: seat.app.screen is seat.main, "the way back, without a form")
+            await seat.press("question_mark")
+            await seat.sees("always")
 
     play(scene)

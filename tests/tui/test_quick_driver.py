@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import signal
 import time
 from typing import Iterator
 
 import pytest
+from textual import constants
 from textual.app import App
-from textual.events import Event, Key
+from textual.events import Event, Key, MouseDown, Paste
 
 from xene.tui import quick_driver
-from xene.tui.quick_driver import QuickDriver
+from xene.tui.quick_driver import QuickDriver, QuickParser
 
 DEADLINE = 20.0
 
@@ -59,10 +61,13 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reading]:
     async def begin() -> Reading:  # a driver wants a loop to be there
         return Reading(monkeypatch)
 
+    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGTSTP, signal.SIGCONT)}
     made = asyncio.run(begin())
     os.system(f"stty raw -echo < {os.ttyname(made.terminal)}")
     yield made
     made.close()
+    for sign, handler in handlers.items():
+        signal.signal(sign, handler)
 
 
 def test_keys_and_words(reading: Reading) -> None:
@@ -75,6 +80,7 @@ def test_esc_waits_no_longer_than_for_what_may_follow(
     """It looks at once, then as long as an `esc` waits, and finds it."""
     pauses: list[float] = []
     monkeypatch.setattr(quick_driver.selectors, "SelectSelector", watched(pauses))
+    monkeypatch.delenv("ESCDELAY", raising=False)
     assert reading.read(b"\x1b", wanted=1) == ["escape"]
     assert pauses[0] == quick_driver.LOOK and sum(pauses[1:]) < 0.05
 
@@ -88,9 +94,25 @@ def watched(pauses: list[float]) -> type:
     return Watched
 
 
-def test_a_key_that_comes_in_two_pieces_is_one(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quick_driver.constants, "ESCAPE_DELAY", DEADLINE)
+def test_who_says_how_long_gets_that(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESCDELAY", "20000")
+    monkeypatch.setattr(constants, "ESCAPE_DELAY", DEADLINE)  # textual has read the variable long ago
     assert reading.read(b"\x1b", b"[A", b"x", wanted=2) == ["up", "x"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("\x1b[20", "0~so\x1b[201~"), ("\x1b[<0;1", "0;10M"), ("\x1b[", "5~")]
+)
+def test_parts_of_other_keys_wait_as_long_as_ever(
+    first: str, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the end of a torn paste would be acts."""
+    monkeypatch.delenv("ESCDELAY", raising=False)
+    parser = QuickParser(False)
+    assert list(QuickDriver._events(parser, first)) == []
+    assert 2 * quick_driver.LONE < parser.pause <= quick_driver.LOOK
+    (event,) = QuickDriver._events(parser, second)
+    assert isinstance(event, (Paste, MouseDown)) or event.key == "pageup"
 
 
 def test_half_a_character_waits_for_the_other_half(reading: Reading) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from textual import events
 from tests.tui import shop
 from tests.tui.conftest import Seat, called, play, stubbed
 from xene.tui import log as log_module
+from xene.tui import questions
 from xene.tui.log import Log
 from xene.tui.log_lines import colored
 from xene.tui.main import Main
@@ -293,5 +295,87 @@ def test_going_from_run_to_run_in_one_burst(home: Path, still: None) -> None:
             await seat.until(lambda: not seat.app.screen._ahead, "nothing more to go to")
             await seat.press("right_square_bracket")
             await seat.sees(runs[13])
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "keys", [("enter", "enter"), ("enter", "a"), ("enter", "r"), ("g", "g"), ("enter", "g", "g")]
+)
+def test_a_run_is_opened_once_whatever_is_pressed_in_one_burst(
+    home: Path, still: None, keys: tuple[str, ...]
+) -> None:
+    """Two screens of runs at a time would be a mistake, and so would one over a question."""
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            seat.app.started = shop.FAILED
+            for key in keys:
+                seat.app.post_message(events.Key(key, None if len(key) > 1 else key))
+            await seat.until(lambda: len(seat.app.screen_stack) > 2, "another screen")
+            await seat.press("down")
+            kinds = [isinstance(screen, Run) for screen in seat.app.screen_stack]
+            assert kinds.count(True) <= 1 and (not any(kinds) or kinds[-1])
+            while seat.app.screen is not seat.main:
+                await seat.press("escape")
+
+    play(scene)
+
+
+def test_from_a_run_to_the_one_that_was_started(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.started = shop.FAILED
+            seat.app.open_run(shop.ASKING)
+            await seat.sees(shop.ASKING)
+            await seat.press("g")
+            await seat.sees(shop.FAILED)
+            await seat.press("escape")
+            await seat.until(lambda: seat.app.screen is seat.main, "the overview")
+
+    play(scene)
+
+
+def test_nothing_is_done_to_a_run_that_is_still_read(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be asked is of the run before, what would be done of this one."""
+    go_on, find = threading.Event(), questions.run_if_there
+    go_on.set()
+
+    def later(state: Any, ident: str) -> Any:
+        go_on.wait(20.0)
+        return find(state, ident)
+
+    monkeypatch.setattr(questions, "run_if_there", later)
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.ASKING)
+            await seat.sees(shop.ASKING, "a Approve")
+            go_on.clear()
+            await seat.press("left_square_bracket")
+            assert seat.app.screen.subject() is None
+            await seat.press("a", "k")
+            assert isinstance(seat.app.screen, Run)
+            go_on.set()
+            await seat.until(lambda: seat.app.screen.subject() is not None, "the run before")
+
+    play(scene)
+
+
+def test_from_a_run_that_has_gone_meanwhile_one_can_go_on(home: Path, still: None) -> None:
+    runs = [shop.ident(number) for number in range(15)]
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(runs[2])
+            await seat.sees(runs[2])
+            seat.app.screen._go_to("20200101-000000-vanished")
+            await seat.sees("20200101-000000-vanished")
+            await seat.until(lambda: seat.app.screen._gone, "it is gone")
+            await seat.press("right_square_bracket")
+            await seat.sees(runs[1])
 
     play(scene)

@@ -41,3 +41,4 @@ def test_signs_of_other_widths() -> None:
     assert differing(plain("日本 a"), plain("日本 b")) == (0, 6)
     assert differing(plain("ab日"), plain("abcd")) == (0, 4)
     assert differing(plain("e\u0301"), plain("e\u0300")) == (0, 1)
+    assert differing(plain("日本 x1 e\u0301o\u0301"), plain("日本 x2 e\u0301o\u0301")) == (0, 10)

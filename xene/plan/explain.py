@@ -82,14 +82,22 @@ def _on_agent(view: Json, agents: Sequence[Json], decision: Decision | None) -> 
     host = _agent(agents, view["agent"])
     if host is None:
         yield f"agent {view['agent']} is not there any more"
-    elif host["phase"] != phases.READY:
+        return
+    if host["phase"] != phases.READY:
         yield f"{view['agent']} is {state(host)}"
+    if host["drained"]:
+        yield f"{view['agent']} is drained: {_given_away(decision)}"
+    elif host["phase"] != phases.READY:
         yield f"a pipeline stays where it is while its agent is away: xene why agent/{view['agent']}"
-    elif host["drained"]:
-        other = decision.agent if decision is not None else None
-        yield f"{view['agent']} is drained: it gives this away, " + (
-            f"and {other} can take it" if other else "but no other agent can take it"
-        )
+
+
+def _given_away(decision: Decision | None) -> str:
+    """What a drained agent does with a pipeline. Whether another one is barred to it is not known here."""
+    if decision is None:
+        return "it gives this away to any other agent that can take it"
+    if decision.agent is None:
+        return "it would give this away, but no other agent can take it"
+    return f"it gives this away, and {decision.agent} may take it"
 
 
 def _not_elsewhere(decision: Decision | None, here: str) -> Iterator[str]:

@@ -223,12 +223,16 @@ class Status(Holding):
     # -- screens
 
     def open_run(self, ident: str) -> None:
-        """Show a run."""
-        self.push_screen(Run(ident))
+        """Show a run: on the screen of one, where that is shown, and nowhere while something is asked."""
+        if isinstance(self.screen, Run):
+            self.screen.show(ident)
+        elif isinstance(self.screen, Frame):
+            self.push_screen(Run(ident))
 
     def open_slots(self, trigger: Mapping[str, Any]) -> None:
         """Show the slots of a trigger."""
-        self.push_screen(TriggerSlots(trigger))
+        if isinstance(self.screen, Frame) and not isinstance(self.screen, TriggerSlots):
+            self.push_screen(TriggerSlots(trigger))
 
     # -- themes and what is kept
 

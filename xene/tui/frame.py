@@ -174,10 +174,12 @@ class Frame(Screen[None]):
         pending = Pending(self._key(key))
 
         def take(found: Any) -> None:
-            if pending.is_current:
-                pending.dismiss()
-                then(found)
-                self.status.screen.call_after_refresh(self.status.call_later, self.status.play)
+            if self.status.screen is not pending:
+                return self.status.drop(pending)
+            pending.dismiss()
+            then(found)
+            pending.place = self.status.screen
+            pending.place.call_after_refresh(self.status.call_later, self.status.play, pending)
 
         self.status.hold(pending)
         self.ask(key, question, take)

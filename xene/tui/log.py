@@ -50,6 +50,8 @@ class Log(ScrollView, can_focus=True):
         self._words: tuple[str, ...] = ()
         self._follows = self.following = False
         self._attempt, self._over = 0, False
+        self._waits = False  # what reads it goes on until the run has ended, and might do a controller's work
+        self._broken = False  # what read it did not come to its end
         self._process: asyncio.subprocess.Process | None = None
         self._lines: list[str] = []
         self._weight = 0  # characters in all of them
@@ -107,7 +109,7 @@ class Log(ScrollView, can_focus=True):
         known = tuple(words) == self._words and self._line is not None
         followed, tried = self._follows and not self._ended, self._attempt
         now = (follow and not over, attempt, over)
-        if known and now == (self._follows, self._attempt, self._over):
+        if known and now == (self._follows, self._attempt, self._over) and (follow or not self._waits):
             return
         self._line, self._words = line, tuple(words)
         self._follows, self._attempt, self._over = now
@@ -129,8 +131,9 @@ class Log(ScrollView, can_focus=True):
         self._lines, self._weight, self._matches, self._shown = [], 0, None, {}
 
     def again(self) -> None:
-        """Read it once more: nobody follows it, and more may have been said."""
-        if self._process is None and self._line is not None and not self._follows:
+        """Read it once more, where there may be more than was read: nobody follows it, or who did was ended."""
+        unread = self._broken or not (self._follows or self._over)
+        if self._process is None and self._line is not None and unread:
             self.run_worker(self._read(), exclusive=True, group="log")
 
     async def _read(self) -> None:
@@ -142,10 +145,10 @@ class Log(ScrollView, can_focus=True):
         try:
             process = await self._line.start(words)
         except NotStarted as error:
-            self._ended = str(error)
+            self._ended, self._broken = str(error), True
             self._come()
             return
-        self._process = process
+        self._process, self._ended, self._broken, self._waits = process, "", False, self._follows
         assert process.stdout is not None and process.stderr is not None
         complaint = asyncio.create_task(process.stderr.read())
         decoder, rest = codecs.getincrementaldecoder("utf-8")("replace"), ""
@@ -157,12 +160,13 @@ class Log(ScrollView, can_focus=True):
             said = clean((await complaint).decode("utf-8", "replace"))
             code = await process.wait()
             self._ended = said or (f"xene logs ended with code {code}" if code else "")
+            self._broken = code != 0
         finally:
             if process.returncode is None:
                 end(process)
                 await process.wait()
             if self._process is process:
-                self._process = None
+                self._process, self._waits = None, False
             self._come()
 
     def _add(self, text: str) -> str:

@@ -6,15 +6,21 @@ over a slow line key and words come in one piece. Used by frames; the app is a `
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 from textual.app import App
 from textual.events import Event, Key, Paste
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
+
+PATIENCE = 3.0  # seconds after which what is typed is no more meant for something that nobody has seen yet
 
 
 class Pending(ModalScreen[None]):
     """`key`: of the question that is waited for. esc leaves it, and what is found is shown to nobody.
 
-    `typed` is what is meant for what comes: the app lets that have it, before what is typed after.
+    `typed` is what is meant for what comes: the app lets `place`, the screen that came, have it, before what is
+    typed after. `over`: nothing comes any more.
     """
 
     DEFAULT_CSS = "Pending { background: transparent; }"
@@ -23,10 +29,18 @@ class Pending(ModalScreen[None]):
         super().__init__()
         self.key = key
         self.typed: list[Event] = []
+        self.place: Screen[Any] | None = None
+        self.over = False
+        self.since = time.monotonic()
 
     def is_left_by(self, event: Event) -> bool:
         """Whether somebody wants nothing of what comes any more."""
-        return self.is_current and isinstance(event, Key) and event.key == "escape"
+        return self.app.screen is self and isinstance(event, Key) and event.key == "escape"
+
+    def on_screen_resume(self) -> None:
+        """What lay over it has gone."""
+        if self.over:
+            self.dismiss()
 
 
 class Holding(App[None]):
@@ -41,13 +55,24 @@ class Holding(App[None]):
 
     def drop(self, pending: Pending) -> None:
         """Nothing comes in the place of this."""
-        self._held = None
-        pending.dismiss()
+        self._held = None if self._held is pending else self._held
+        pending.over = True
+        if self.screen is pending:
+            pending.dismiss()
 
-    async def play(self) -> None:
-        """Let what is shown now have what was typed for it: nothing that is not modal, where keys would be acts."""
-        held, self._held = self._held, None
-        for event in held.typed if held is not None and self.screen.is_modal else ():
+    async def play(self, pending: Pending) -> None:
+        """Let what came have what was typed for it, if that is modal: elsewhere keys are acts."""
+        if self._held is not pending:
+            return
+        self._held = None
+        if not pending.typed or self.screen is not pending.place or not self.screen.is_modal:
+            return
+        if time.monotonic() - pending.since > PATIENCE:
+            self.notify(
+                "the state took long to answer: what was typed meanwhile is left out", severity="warning"
+            )
+            return
+        for event in pending.typed:
             await super().on_event(event)
 
     async def on_event(self, event: Event) -> None:
@@ -64,7 +89,12 @@ class Holding(App[None]):
 
     def _takes(self, event: Event) -> bool:
         held = self._held
-        if held is None or not self.screen.is_modal or _is_for_all(event):
+        if (
+            held is None
+            or self.screen not in (held, held.place)
+            or not self.screen.is_modal
+            or _is_for_all(event)
+        ):
             return False
         if held.is_left_by(event):
             self.drop(held)

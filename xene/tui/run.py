@@ -130,16 +130,18 @@ class Run(Frame):
 
     def tick(self) -> None:
         super().tick()
-        if self.found is not None and self.found["run"]["phase"] not in phases.ENDED:
+        if self.found is None:
+            return
+        if self.found["run"]["phase"] not in phases.ENDED:
             self._head()
             self._say_of_log()
             if self._shown in ("Graph", "Timeline"):
                 self._draw()
-            self._ticks += 1
-            if self.status.at_work != self._at_work:
-                self._rest()
-            elif self._ticks % AGAIN == 0:
-                self._log.again()
+        self._ticks += 1
+        if self.status.at_work != self._at_work:
+            self._rest()
+        elif self._ticks % AGAIN == 0:
+            self._log.again()
 
     def _head(self) -> None:
         gone = [(Span("!! ", phases.ERROR), Span(f"run {self.ident} {GONE}", BOLD))] if self._gone else []
@@ -239,7 +241,7 @@ class Run(Frame):
         self._say_of_log()
 
     def subject(self) -> Subject | None:
-        if self.found is None or self._gone:
+        if self._gone or not self._is_read or self.found is None:
             return None
         return Subject("run", self.ident, self.found["run"], self.here.task if self.here else None)
 
@@ -273,7 +275,7 @@ class Run(Frame):
     def action_go(self, where: str) -> None:
         """To the run before or after; what is pressed while that is read goes on from there."""
         self._ahead.append(where)
-        if self._is_read:
+        if self._is_read or self._gone:
             self._go_on()
 
     @property
@@ -286,6 +288,12 @@ class Run(Frame):
             ident = self.found[self._ahead.pop(0)]
             if ident is not None:
                 return self._go_to(ident)
+
+    def show(self, ident: str) -> None:
+        """Another run is wanted."""
+        self._ahead.clear()
+        if ident != self.ident:
+            self._go_to(ident)
 
     def _go_to(self, ident: str) -> None:
         self.ident, self._why_at = ident, ""

@@ -95,6 +95,7 @@ class Sheet(ScrollView, can_focus=True):
         self._laid: tuple[int, list[tuple[Column, int]]] = (-1, [])
         self._palette: styles.Palette = {}
         self._sight: tuple[int, int] = (0, 0)
+        self._now = time.time()  # that of what is drawn: what is reckoned now and drawn later is the same
         self._drawn: dict[int, Strip] = {}  # by the line of the widget
 
     # -- what it shows
@@ -157,6 +158,7 @@ class Sheet(ScrollView, can_focus=True):
 
     def _redraw(self) -> None:
         """Have drawn anew what of each line would look different now: over a slow line all else costs."""
+        self._now = time.time()
         if self.is_mounted:
             for y in range(self.size.height):
                 old, new = self._drawn.get(y), self._line(y)
@@ -174,7 +176,7 @@ class Sheet(ScrollView, can_focus=True):
         if at >= len(self.rows):
             text = f" {self._empty if self.known else '...'}" if not self.rows and at == 0 else ""
             return styles.strip((Span(text, DIM),), width, base, self._words())
-        now = time.time()
+        now = self._now
         cells = [(column.cell(self.rows[at], now), size) for column, size in self._layout(width)]
         return self._joined(cells, width, self._marked(base) if at == self.cursor else base)
 

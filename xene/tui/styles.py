@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence
 
+from rich.cells import get_character_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -69,7 +70,7 @@ def differing(old: Strip | None, new: Strip) -> tuple[int, int]:
     before, after = _cells(old), _cells(new)
     if before == after:
         return 0, 0
-    if len(before) != len(after) or len(after) != new.cell_length:
+    if len(before) != len(after) or any(get_character_cell_size(char) != 1 for char, _ in (*before, *after)):
         return whole
     at = [number for number, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]]
     return at[0], at[-1] + 1
