@@ -15,7 +15,7 @@ from textual.app import App
 from textual.events import Event, Key, MouseDown, Paste
 
 from xene.tui import quick_driver
-from xene.tui.quick_driver import QuickDriver, QuickParser
+from xene.tui.quick_driver import Keys, QuickDriver
 
 DEADLINE = 20.0
 
@@ -101,18 +101,25 @@ def test_who_says_how_long_gets_that(reading: Reading, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("\x1b[20", "0~so\x1b[201~"), ("\x1b[<0;1", "0;10M"), ("\x1b[", "5~")]
+    ("first", "second"), [("\x1b[20", "0~so\x1b[201~"), ("\x1b[<0;1", ";10M"), ("\x1b[", "5~")]
 )
 def test_parts_of_other_keys_wait_as_long_as_ever(
     first: str, second: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the end of a torn paste would be acts."""
     monkeypatch.delenv("ESCDELAY", raising=False)
-    parser = QuickParser(False)
-    assert list(QuickDriver._events(parser, first)) == []
-    assert 2 * quick_driver.LONE < parser.pause <= quick_driver.LOOK
-    (event,) = QuickDriver._events(parser, second)
+    keys = Keys()
+    assert list(keys.feed(first)) == [] and list(keys.tick()) == []
+    assert 2 * quick_driver.LONE < keys.pause <= quick_driver.LOOK
+    (event,) = keys.feed(second)
     assert isinstance(event, (Paste, MouseDown)) or event.key == "pageup"
+
+
+def test_nothing_that_was_pasted_is_a_key(reading: Reading) -> None:
+    """textual's parser has what stands behind an escape sequence pressed: a `y` would confirm a question."""
+    text = b"abc \x1b[32my\x1b[A\r\n\x1b"
+    assert reading.read(b"k\x1b[200~" + text[:7], text[7:] + b"\x1b[20", b"1~x", wanted=3) == ["k", "x"]
+    assert [event.text for event in reading.found if isinstance(event, Paste)] == [text.decode()]
 
 
 def test_half_a_character_waits_for_the_other_half(reading: Reading) -> None:
