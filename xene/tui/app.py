@@ -34,7 +34,7 @@ from xene.tui.messages import Answer, Broken, Moved, Trouble
 from xene.tui.outcomes import outcome, started, whole
 from xene.tui.pending import Holding, Pending
 from xene.tui.prefs import DARK, LIGHT, Prefs
-from xene.tui.quick_driver import QuickDriver
+from xene.tui.quick_driver import QuickDriver, for_browser
 from xene.tui.reader import Reader
 from xene.tui.run import Run
 from xene.tui.trigger_slots import TriggerSlots
@@ -89,8 +89,10 @@ class Status(Holding):
 
     def get_driver_class(self) -> type[Driver]:
         usual = super().get_driver_class()
+        if served.role():
+            return for_browser(usual)
         if not issubclass(usual, LinuxDriver):
-            return usual  # a page in a browser, a test
+            return usual  # a test
         narrow = narrow_driver.is_narrow(narrow_driver.encoding())
         return narrow_driver.NarrowDriver if narrow else QuickDriver
 

@@ -10,11 +10,18 @@ from typing import Any, Callable
 
 from rich.cells import cell_len, get_character_cell_size
 from rich.text import Text
-from textual import events
+from textual import actions, events
+from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Input, Select
 
 _NEXT = ("tab", "shift+tab")
+_EDITS = {
+    key: binding.action
+    for binding in Input.BINDINGS
+    if isinstance(binding, Binding) and binding.action not in ("submit", "copy")
+    for key in binding.key.split(",")
+}
 
 
 class Field(Input):
@@ -29,20 +36,26 @@ class Field(Input):
         self.select_on_focus = self._left is None
 
     def on_key(self, event: events.Key) -> None:
-        if passed_on(self, event):
-            return
-        if event.key == "enter" and self._left is not None:
-            taken(event)
-            self._left()
+        if not passed_on(self, event):
+            self._edit(event)
 
     def ahead(self, event: events.Key) -> None:
         """Take a key that was on its way to something else when this got the focus."""
         if event.is_printable:
             taken(event)
             self.insert_text_at_cursor(event.character or "")
-        elif event.key == "enter" and self._left is not None:
+        else:
+            self._edit(event)
+
+    def _edit(self, event: events.Key) -> None:
+        """Do at once what a key does: as a binding it would be looked up behind what was typed after it."""
+        if event.key == "enter" and self._left is not None:
             taken(event)
             self._left()
+        elif event.key in _EDITS:
+            taken(event)
+            _, name, given = actions.parse(_EDITS[event.key])
+            getattr(self, f"action_{name}")(*given)
 
     def _on_paste(self, event: events.Paste) -> None:
         """All of it, where textual would take the first line and say nothing of the others."""

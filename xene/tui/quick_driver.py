@@ -16,6 +16,7 @@ from typing import Iterator
 from textual import constants
 from textual._time import get_time
 from textual._xterm_parser import XTermParser
+from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Paste
 from textual.message import Message
@@ -77,6 +78,14 @@ class Keys:
         """Seconds."""
         ends = [at for at in (self._until, self._parser._timeout_time) if at is not None]
         return min(LOOK, max(0.0, min(ends) - get_time() + SLACK)) if ends else LOOK
+
+
+def for_browser(usual: type[Driver]) -> type[Driver]:
+    """textual's driver for a page in a browser, with pastes that are whole: it makes its parser by this name."""
+    from textual.drivers import web_driver
+
+    web_driver.XTermParser = Keys  # type: ignore[attr-defined, assignment]
+    return usual
 
 
 def _lone() -> float:
