@@ -116,7 +116,7 @@ def _start_daemon(home: Home, daemon_argv: List[str]) -> bytes:
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
     argv = [*daemon_argv, "--ready", str(theirs)]
-    os.posix_spawn(argv[0], argv, _unmarked(), file_actions=actions, setsid=True)
+    os.posix_spawn(argv[0], argv, _unmarked(), file_actions=actions, setsid=True, setsigmask=())
     for descriptor in (theirs, log, null):
         os.close(descriptor)
     said = b""

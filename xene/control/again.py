@@ -30,7 +30,7 @@ def retry(place: Place, run: str, *, start: str | None = None, open: Open = open
             raise NotFound(f"there is no run {run}", hint="xene get runs")
         before = views.run(state, run)
     if before["phase"] not in phases.ENDED:
-        drive(place, HeardOut(before["agent"]), open=open)
+        drive(place, HeardOut(before["agent"]), stored=False, open=open)
     with db.open_state(place.state) as state, state.transaction() as conn:
         attempt = ask(conn, time.time(), run, start)
     taken = Taken(run, before["agent"], "the retry", lambda state: _attempt(state, run) >= attempt)

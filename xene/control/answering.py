@@ -29,7 +29,7 @@ def answer(
             raise NotFound(f"there is no run {run}", hint="xene get runs")
         before = views.run(state, run)
     if not _is_waiting(before, task):
-        drive(place, HeardOut(before["agent"]), open=open)
+        drive(place, HeardOut(before["agent"]), stored=False, open=open)
     with db.open_state(place.state) as state, state.transaction() as conn:
         ask(conn, time.time(), run, task, approved, message)
     wish = Taken(

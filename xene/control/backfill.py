@@ -281,7 +281,7 @@ def _first_look(place: Place, state: State, of: Of, open: Open) -> pipelines.Row
     with state.snapshot() as conn:
         row = pipelines.read(conn, of.workflow, of.pipeline)
     if row is None or row.agent is None or row.phase != phases.SCHEDULED:
-        drive(place, Told(), open=open)
+        drive(place, Told(), stored=False, open=open)
     with state.snapshot() as conn:
         safe.refuse_open_file(place.home, conn, of.workflow, of.pipeline)
         return _placed(conn, of)

@@ -49,5 +49,5 @@ def bring(
             hint=f"xene wait {run}",
         )
     if missing:
-        drive(place, _Here(place, state, run, progress, open), open=open)
+        drive(place, _Here(place, state, run, progress, open), stored=False, open=open)
     return run

@@ -7,6 +7,7 @@ not matter who does the work; when the one at work leaves, whoever still waits t
 from __future__ import annotations
 
 import math
+import signal
 import time
 from abc import ABC, abstractmethod
 from typing import Iterable
@@ -53,8 +54,21 @@ class Wish(ABC):
         """Called once, at the end."""
 
 
-def drive(place: Place, wish: Wish, *, timeout: float | None = None, open: Open = open_channel) -> None:
-    """Return when `wish` is met. Raises TimedOut after `timeout` seconds, Storage, and what the wish raises."""
+def drive(
+    place: Place,
+    wish: Wish,
+    *,
+    timeout: float | None = None,
+    stored: bool = True,
+    open: Open = open_channel,
+) -> None:
+    """Return when `wish` is met. Raises TimedOut after `timeout` seconds, Storage, and what the wish raises.
+
+    `stored`: what the command was called for stands in the state, and will be done whoever waits for it: a SIGTERM
+    that the live screen had put off until then may end it from now on.
+    """
+    if stored:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
     deadline = None if timeout is None else time.monotonic() + timeout
     with db.open_state(place.state) as state, Lock(state.path) as lock:
         try:

@@ -97,7 +97,7 @@ def fire(
     with db.open_state(place.state, create=False) as state:
         workflow, only = resolve_target(state, target)
         if _missing(state, workflow, only):
-            drive(place, Told(), open=open)  # perhaps an agent is there by now
+            drive(place, Told(), stored=False, open=open)  # perhaps an agent is there by now
         with state.snapshot() as conn:
             safe.refuse_open_file(place.home, conn, workflow, only)
         source = bringing.bring(place, state, artifacts_from, open=open) if artifacts_from else None

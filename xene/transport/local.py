@@ -249,4 +249,4 @@ class LocalChannel:
 def _spawn(argv: list[str], fds: tuple[int, int, int]) -> int:
     """Start a process in a new session with these three descriptors and no other. Raises OSError."""
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)]
-    return os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setsid=True)
+    return os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigmask=())

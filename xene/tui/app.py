@@ -185,7 +185,7 @@ class Status(Holding):
         self._say([(Span("… ", DIM), Span(f"$ {shown}", DIM))])
         self._under_way += 1
         try:
-            ran = await self.line.run(words)
+            ran = await self.line.run(words, act=True)
         finally:
             self._under_way -= 1
             self._leaving = self._leaving and self._under_way > 0

@@ -26,6 +26,7 @@ class Ran(NamedTuple):
 
 
 PATIENCE = 5.0  # seconds that a command has to detach when the screen is left
+LONG = 10.0  # the same of an act: what it is to do must stand in the state first
 NOT_STARTED = 126  # as a shell has it
 _PR_SET_PDEATHSIG = 1
 _PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -42,6 +43,7 @@ class CommandLine:
     def __init__(self, state: str, home: str, *, named: bool, program: Sequence[str] = XENE) -> None:
         self._state, self._named, self._program = state, named, program
         self._begun: list[asyncio.subprocess.Process] = []
+        self._acts: list[asyncio.subprocess.Process] = []
         self._env = {**os.environ, "XENE_STATE": state, "XENE_HOME": home, "NO_COLOR": "1"}
 
     def shown(self, words: Sequence[str]) -> str:
@@ -49,8 +51,11 @@ class CommandLine:
         more = ["--state", self._state] if self._named else []
         return shell_words.joined(["xene", *words, *more])
 
-    async def start(self, words: Sequence[str]) -> asyncio.subprocess.Process:
-        """Start it, with pipes for its output; the caller reads them, waits, and ends it. Raises NotStarted."""
+    async def start(self, words: Sequence[str], *, act: bool = False) -> asyncio.subprocess.Process:
+        """Start it, with pipes for its output; the caller reads them, waits, and ends it. Raises NotStarted.
+
+        An `act` that is asked to end does so once what it is to do stands in the state (`control.drive`).
+        """
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._program,
@@ -61,21 +66,19 @@ class CommandLine:
                 env=self._env,
                 limit=1024 * 1024,
                 start_new_session=True,  # a Ctrl-C on the terminal is the screen's alone
-                preexec_fn=_end_with_parent,
+                preexec_fn=_begin_act if act else _end_with_parent,
             )
         except OSError as error:
             raise NotStarted(f"it cannot be started: {_why(error)}") from None
         self._begun = [each for each in self._begun if each.returncode is None] + [process]
+        self._acts = [each for each in self._acts if each.returncode is None] + [process] * act
         return process
 
     async def left(self) -> None:
         """The screen is left: ask all that go on to detach, and wait until they have; what does not is killed."""
         self.end_all()
-        waits = [asyncio.create_task(process.wait()) for process in self._begun]
-        if waits and (await asyncio.wait(waits, timeout=PATIENCE))[1]:
-            for process in self._begun:
-                _kill(process)
-            await asyncio.wait(waits)
+        others = [process for process in self._begun if process not in self._acts]
+        await asyncio.gather(_ended(others, PATIENCE), _ended(self._acts, LONG))
 
     def end_all(self) -> None:
         """Ask all that go on to detach."""
@@ -83,10 +86,10 @@ class CommandLine:
             if process.returncode is None:
                 end(process)
 
-    async def run(self, words: Sequence[str]) -> Ran:
+    async def run(self, words: Sequence[str], *, act: bool = False) -> Ran:
         """Run it to its end. What the system will not start has an exit code too, and is said to be so."""
         try:
-            process = await self.start(words)
+            process = await self.start(words, act=act)
         except NotStarted as error:
             return Ran(tuple(words), NOT_STARTED, "", f"error: {error}\n")
         try:
@@ -105,6 +108,21 @@ def _end_with_parent() -> None:
     """
     if _PRCTL is not None:
         _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def _begin_act() -> None:
+    """The same, but that is put off until the command says that it may be: Python takes 0.2 s to begin alone."""
+    _end_with_parent()
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+
+
+async def _ended(processes: Sequence[asyncio.subprocess.Process], seconds: float) -> None:
+    """Wait until they have ended, at most so long; then kill what has not."""
+    waits = [asyncio.create_task(process.wait()) for process in processes]
+    if waits and (await asyncio.wait(waits, timeout=seconds))[1]:
+        for process in processes:
+            _kill(process)
+        await asyncio.wait(waits)
 
 
 def end(process: asyncio.subprocess.Process) -> None:
