@@ -140,6 +140,46 @@ def test_a_run_is_cancelled_after_a_question(shop: Fleet, tmp_path: Path) -> Non
     assert newest(shop, "sleeps")["reason"] == "Cancelled"
 
 
+def test_nothing_that_is_pasted_answers_a_question(shop: Fleet, tmp_path: Path) -> None:
+    """A line of a log with colours in it: what stands behind them is no key."""
+    run = shop.xene("run", "shop/sleeps").out.strip()
+    with screen(shop, tmp_path, "-l", "team=web") as tmux:
+        filtered(tmux, " sleeps")
+        tmux.sees("●")
+        tmux.press("k")
+        tmux.sees("$ xene kill")
+        tmux.paste("abc \x1b[32my\x1b[0m\r")
+        tmux.press("Escape")  # comes behind the paste
+        tmux.sees("k Kill")
+        assert "✓ $ xene kill" not in tmux.text
+    assert shop.get("run", run)["phase"] == "Running"
+    shop.xene("cancel", run)
+
+
+def test_an_act_is_done_though_the_screen_is_left_at_once(shop: Fleet, tmp_path: Path) -> None:
+    run = shop.xene("run", "shop/sleeps").out.strip()
+    with screen(shop, tmp_path, "-l", "team=web") as tmux:
+        filtered(tmux, " sleeps")
+        tmux.sees("●")
+        tmux.press("k")
+        tmux.sees("$ xene kill")
+        tmux.type("yqq")  # in one go
+        tmux.sees("left with 0")
+    until(lambda: shop.get("run", run)["reason"] == "Killed", "the run is killed")
+
+
+def test_an_act_is_done_though_the_terminal_is_closed_at_once(shop: Fleet, tmp_path: Path) -> None:
+    run = shop.xene("run", "shop/sleeps").out.strip()
+    with screen(shop, tmp_path, "-l", "team=web") as tmux:
+        filtered(tmux, " sleeps")
+        tmux.sees("●")
+        tmux.press("k")
+        tmux.sees("$ xene kill")
+        tmux.press("y")
+        tmux.sees("$ xene kill")
+    until(lambda: shop.get("run", run)["reason"] == "Killed", "the run is killed")
+
+
 def test_an_agent_is_cordoned(shop: Fleet, tmp_path: Path) -> None:
     with screen(shop, tmp_path) as tmux:
         tmux.press("3")
