@@ -176,7 +176,7 @@ def test_an_act_is_done_though_the_terminal_is_closed_at_once(shop: Fleet, tmp_p
         tmux.press("k")
         tmux.sees("$ xene kill")
         tmux.press("y")
-        tmux.sees("$ xene kill")
+        until(lambda: any(f"{mark} $ xene kill" in tmux.text for mark in "…✓"), "it has begun")
     until(lambda: shop.get("run", run)["reason"] == "Killed", "the run is killed")
 
 
