@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,29 @@ def test_what_an_act_starts_can_be_ended(shop: Fleet) -> None:
     shop.xene("wait", run, code=1)
     (task,) = shop.get("run", run)["tasks"].values()
     assert task["steps"][0]["exitCode"] == 3
+
+
+def test_an_act_is_done_though_the_screen_is_killed_at_once(shop: Fleet) -> None:
+    """Nobody reads any more what the command says, and its parent has gone."""
+    run = shop.xene("run", "shop/sleeps").out.strip()
+    subprocess.run([sys.executable, "-c", KILLED, str(shop.home), run], check=True)
+    shop.xene("wait", run, code=1)
+    assert shop.get("run", run)["reason"] == "Killed"
+
+
+KILLED = """
+import asyncio, os, sys
+from xene.tui.commandline import CommandLine
+
+home, run = sys.argv[1:]
+line = CommandLine(home + "/state.db", home, named=False)
+start = line.start
+
+async def killed(*words, **more):
+    await start(*words, **more)
+    line.end_all()
+    os._exit(0)
+
+line.start = killed
+asyncio.run(line.run(["kill", run], act=True))
+"""

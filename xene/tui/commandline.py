@@ -11,9 +11,13 @@ import errno
 import os
 import signal
 import sys
-from typing import NamedTuple, Sequence
+import tempfile
+from typing import IO, NamedTuple, Sequence, Union
 
 from xene.tui import shell_words
+
+Output = Union[int, IO[bytes]]
+PIPES = (asyncio.subprocess.PIPE, asyncio.subprocess.PIPE)
 
 
 class Ran(NamedTuple):
@@ -51,7 +55,9 @@ class CommandLine:
         more = ["--state", self._state] if self._named else []
         return shell_words.joined(["xene", *words, *more])
 
-    async def start(self, words: Sequence[str], *, act: bool = False) -> asyncio.subprocess.Process:
+    async def start(
+        self, words: Sequence[str], *, act: bool = False, into: tuple[Output, Output] = PIPES
+    ) -> asyncio.subprocess.Process:
         """Start it, with pipes for its output; the caller reads them, waits, and ends it. Raises NotStarted.
 
         An `act` that is asked to end does so once what it is to do stands in the state (`control.drive`).
@@ -61,8 +67,8 @@ class CommandLine:
                 *self._program,
                 *words,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdout=into[0],
+                stderr=into[1],
                 env=self._env,
                 limit=1024 * 1024,
                 start_new_session=True,  # a Ctrl-C on the terminal is the screen's alone
@@ -88,17 +94,30 @@ class CommandLine:
 
     async def run(self, words: Sequence[str], *, act: bool = False) -> Ran:
         """Run it to its end. What the system will not start has an exit code too, and is said to be so."""
-        try:
-            process = await self.start(words, act=act)
-        except NotStarted as error:
-            return Ran(tuple(words), NOT_STARTED, "", f"error: {error}\n")
-        try:
-            out, err = await process.communicate()
-        except asyncio.CancelledError:
-            end(process)
-            await process.wait()
-            raise
-        return Ran(tuple(words), process.returncode or 0, _text(out), _text(err))
+        with _kept() as out, _kept() as err:
+            try:
+                process = await self.start(words, act=act, into=(out, err))
+            except NotStarted as error:
+                return Ran(tuple(words), NOT_STARTED, "", f"error: {error}\n")
+            try:
+                await process.wait()
+            except asyncio.CancelledError:
+                end(process)
+                await process.wait()
+                raise
+            return Ran(tuple(words), process.returncode or 0, _said(out), _said(err))
+
+
+def _kept() -> IO[bytes]:
+    """What keeps what a command says: a pipe would break when the screen is killed, and the command with it."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("xene"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _said(kept: IO[bytes]) -> str:
+    kept.seek(0)
+    return _text(kept.read())
 
 
 def _end_with_parent() -> None:
