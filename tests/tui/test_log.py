@@ -105,7 +105,7 @@ def test_where_one_is_among_the_matches_is_said_though_nothing_else_is_drawn(
             seat.app.open_run(shop.FAILED)
             await seat.sees("3,000 lines")
             log = seat.app.screen.query_one(Log)
-            log._search, log._matches = "line 150", None
+            log._search = "line 150"
             seat.app.screen._say_of_log()
             await seat.sees("'line 150': - of 11")
             log._go(log.matches()[-1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 LONGEST = 16 * 1024  # characters of a line that are kept
@@ -11,14 +13,21 @@ CUT = " … (cut)"
 # Whose line it is, where several steps are shown; the values of a matrix may be any text.
 _PREFIX = re.compile(r"[\w-]+(\[[^\r\x1b]*?\])?/[\w-]+ \| ")
 _COLOR = re.compile("(\x1b\\[[0-9;:]{0,60}m)")  # what is longer is none, and no number to reckon with
+# What a progress bar says first when it is back at the beginning: what stands there is no more.
+_ERASED = re.compile("\\A(\x1b\\[[02]?K)+")
+_MOST = 12  # cells that a character is drawn in, at most: a tab, or the number of one that cannot be printed
 
 
 def last_state(line: str) -> str:
     """Of a progress bar, which goes back to the beginning of its line again and again, the last state."""
-    if "\r" not in line:
-        return line
+    return "".join(_bar(line)) if "\r" in line else line
+
+
+def _bar(line: str) -> tuple[str, str]:
+    """What stands before a progress bar, and its last state."""
     prefix = found.group() if (found := _PREFIX.match(line)) else ""
-    return prefix + line[len(prefix) :].rstrip("\r").rsplit("\r", 1)[-1]
+    *before, state = line[len(prefix) :].rstrip("\r").rsplit("\r", 1)
+    return prefix, _ERASED.sub("", state) if before else state
 
 
 def shortened(line: str) -> str:
@@ -29,8 +38,24 @@ def shortened(line: str) -> str:
 
 def begun(rest: str) -> str:
     """The same of a line that has not ended: what comes next, up to its end, goes on behind it."""
-    back = "\r" if rest.endswith("\r") else ""
-    return last_state(rest)[: LONGEST + 1] + back
+    if "\r" not in rest:
+        return rest[: LONGEST + 1]
+    prefix, state = _bar(rest)
+    return f"{prefix}\r{state[: LONGEST + 1]}" + ("\r" if rest.endswith("\r") else "")
+
+
+def drawn_width(lines: Sequence[str], known: int) -> int:
+    """Cells of the widest of these lines as they are drawn, or `known` where none is wider."""
+    if max(map(len, lines), default=0) * _MOST <= known:
+        return known
+    return max(known, *(_width(line) for line in lines if len(line) * _MOST > known))
+
+
+def _width(line: str) -> int:
+    if line.isascii() and line.isprintable():
+        return len(line)
+    line = _COLOR.sub("", last_state(line).expandtabs(8))
+    return cell_len(line if line.isprintable() else _visible(line))
 
 
 def uncolored(line: str) -> str:
