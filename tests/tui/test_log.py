@@ -11,7 +11,7 @@ import pytest
 from tests.tui import shop
 from tests.tui.conftest import play, stubbed
 from xene.tui.log import Log
-from xene.tui.log_lines import CUT, LONGEST, colored
+from xene.tui.log_lines import CUT, LONGEST, begun, colored
 
 
 def test_a_log_is_followed_searched_and_read_further_back(
@@ -49,6 +49,26 @@ def test_what_a_log_may_do_to_the_terminal() -> None:
     assert colored("a\tb").plain == "a       b"
     assert colored(f"\x1b[{'9' * 5000}m").plain.startswith("\\x1b[999")
     assert colored("t/s | \r 10%\r 50%\r").plain == "t/s |  50%"
+
+
+@pytest.mark.parametrize("erase", ["\x1b[K", "\x1b[0K", "\x1b[2K", "\x1b[2K\x1b[K"])
+def test_a_progress_bar_may_erase_what_stood_there(erase: str) -> None:
+    assert colored(f"10%\r{erase}50%\r{erase}100%\r").plain == "100%"
+    assert colored(f"t/s | {erase}10%\r{erase} 50%").plain == "t/s |  50%"
+    assert colored(f"\x1b[31mred\r{erase}\x1b[32mgreen").plain == "green"
+
+
+def test_what_erases_elsewhere_is_visible() -> None:
+    assert colored("\x1b[Kgone").plain == "\\x1b[Kgone"
+    assert colored("10%\r\x1b[1K50%").plain == "\\x1b[1K50%"
+    assert colored("10%\r50%\x1b[K").plain == "50%\\x1b[K"
+
+
+def test_a_long_line_that_has_not_ended_goes_on_where_it_went_back_to() -> None:
+    rest = begun(f"t/s | {'x' * LONGEST}\r\x1b[")
+    assert colored(rest + "K50%").plain == "t/s | 50%"
+    assert colored(begun("x" * LONGEST + "y\r 10%\r") + "z").plain == "z"
+    assert len(begun("x" * 3 * LONGEST)) == LONGEST + 1
 
 
 def test_a_line_without_an_end_is_cut(home: Path, still: None, monkeypatch: pytest.MonkeyPatch) -> None:
