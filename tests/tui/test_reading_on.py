@@ -17,6 +17,7 @@ from xene.tui.log import Log
 
 __all__ = ["controller", "early", "talking"]  # fixtures
 
+TAIL = "n=$(tail -n 1 \"$XENE_HOME/called\" | sed 's/.*--tail \\([0-9]*\\).*/\\1/')"
 GROWS = (
     'seq -f "line %.0f" 1 3000;'
     ' n=$(grep -c ^logs "$XENE_HOME/called"); [ "$n" = 1 ] || seq -f "more %.0f" 1 "$n"'
@@ -174,6 +175,27 @@ def test_earlier_lines_change_no_match(home: Path, still: None, early: None) -> 
     play(scene)
 
 
+def test_earlier_lines_are_read_though_the_log_is_read_anew_already(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By and by it is, where nobody is at work."""
+    wait = 'if [ -e "$XENE_HOME/wait" ] && [ $n = 1000 ]; then echo "line 2001"; exec sleep 100; fi'
+    monkeypatch.setenv("STUB_LOG", f"{TAIL}; {wait}; seq -f 'line %.0f' 1 3000 | tail -n $n")
+    monkeypatch.setattr(run_module, "AGAIN", 1)
+    monkeypatch.setattr(log_module, "QUIET", 1000.0)
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            log = await opened(seat)
+            (home / "wait").touch()
+            await seat.until(lambda: log._next is not None and log._next.lines, "another reading")
+            assert len(log.lines) == 1000
+            await seat.press("m")
+            await seat.sees("3,000 lines")
+
+    play(scene)
+
+
 def test_who_is_at_the_end_stays_there_when_more_is_read(home: Path, still: None, early: None) -> None:
     async def scene() -> None:
         async with stubbed(home) as seat:
@@ -189,8 +211,7 @@ def test_of_a_log_that_is_followed_earlier_lines_are_read_too(
     home: Path, still: None, controller: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What reads it does not end; the text is the same once it has reached what was here."""
-    tail = "n=$(tail -n 1 \"$XENE_HOME/called\" | sed 's/.*--tail \\([0-9]*\\).*/\\1/')"
-    monkeypatch.setenv("STUB_LOG", f"{tail}; seq -f 'line %.0f' 1 3000 | tail -n $n; exec sleep 100")
+    monkeypatch.setenv("STUB_LOG", f"{TAIL}; seq -f 'line %.0f' 1 3000 | tail -n $n; exec sleep 100")
 
     async def scene() -> None:
         async with stubbed(home) as seat:
