@@ -196,6 +196,28 @@ def test_earlier_lines_are_read_though_the_log_is_read_anew_already(
     play(scene)
 
 
+def test_earlier_lines_of_steps_that_spoke_by_turns_come_when_nothing_more_does(
+    home: Path, still: None, controller: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was heard by turns is read step by step, and never reads like what was here."""
+    monkeypatch.setattr(log_module, "QUIET", 0.1)
+    turns = "seq -f 'line %.0f' 2001 3000"
+    steps = "seq -f 'line %.0f' 1 2 3000; seq -f 'line %.0f' 2 2 3000"
+    monkeypatch.setenv(
+        "STUB_LOG", f"{TAIL}; if [ $n = 1000 ]; then {turns}; else {steps}; fi; exec sleep 100"
+    )
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await opened(seat)
+            _, line = await further_up(seat)
+            await seat.press("m")
+            await seat.sees("3,000 lines")
+            assert top(seat) == line
+
+    play(scene)
+
+
 def test_who_is_at_the_end_stays_there_when_more_is_read(home: Path, still: None, early: None) -> None:
     async def scene() -> None:
         async with stubbed(home) as seat:
@@ -211,6 +233,7 @@ def test_of_a_log_that_is_followed_earlier_lines_are_read_too(
     home: Path, still: None, controller: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What reads it does not end; the text is the same once it has reached what was here."""
+    monkeypatch.setattr(log_module, "QUIET", 1000.0)
     monkeypatch.setenv("STUB_LOG", f"{TAIL}; seq -f 'line %.0f' 1 3000 | tail -n $n; exec sleep 100")
 
     async def scene() -> None:
