@@ -12,6 +12,7 @@ import pytest
 from tests.tui import shop
 from tests.tui.conftest import Seat, play, stubbed
 from xene.control.lock import CONTROLLER, Lock
+from xene.tui import log as log_module
 from xene.tui import run as run_module
 from xene.tui.log import Log
 
@@ -166,5 +167,50 @@ def test_nobody_does_a_controllers_work_for_a_run_that_is_over(talking: Path) ->
             await seat.until(lambda: not readings(talking)[-1].endswith("-f"), "a reading of what there is")
             (talking / "go-on").touch()
             await seat.until(lambda: log.lines and log.lines[-1] == "the last", "the end of the log")
+
+    play(scene)
+
+
+def test_a_log_that_was_followed_from_its_first_line_has_no_earlier_ones(
+    talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "QUIET", 0.1)
+    go_on = 'until [ -e "$XENE_HOME/go-on" ]; do sleep 0.05; done'
+    monkeypatch.setenv("STUB_LOG", f"seq -f 'line %.0f' 1 900; {go_on}; seq -f 'line %.0f' 901 3000; {go_on}")
+
+    async def scene() -> None:
+        async with stubbed(talking) as seat:
+            seat.app.open_run(shop.ASKING)
+            await seat.sees("900 lines, follows")
+            log = seat.app.screen.query_one(Log)
+            await seat.until(lambda: log._kept.settled, "the end of the first reading")
+            (talking / "go-on").touch()
+            await seat.sees("3,000 lines")
+            assert "m: earlier" not in seat.text
+            log.search("nowhere")
+            await seat.sees("'nowhere': 0 in 3,000 lines")
+
+    play(scene)
+
+
+def test_a_line_that_has_not_ended_is_shown(
+    talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = 'until [ -e "$XENE_HOME/{}" ]; do sleep 0.05; done'
+    words = (r"printf 'begun\n 10%%\r'", r"printf '\r\033[K 20%%'", r"printf '\rdone\nbehind'")
+    said = "; ".join(f"{each}; {waits.format(at)}" for at, each in enumerate(words))
+    monkeypatch.setenv("STUB_LOG", said)
+
+    async def scene() -> None:
+        async with stubbed(talking) as seat:
+            seat.app.open_run(shop.ASKING)
+            await seat.sees("│ 10%", "2 lines")
+            (talking / "0").touch()
+            await seat.sees("│ 20%", "2 lines")
+            (talking / "1").touch()
+            await seat.sees("│done", "│behind", "3 lines")
+            (talking / "2").touch()
+            await seat.sees_no("follows")
+            assert seat.text.count("behind") == 1 and "3 lines" in seat.text
 
     play(scene)

@@ -132,3 +132,22 @@ def test_where_one_is_among_the_matches_is_said_though_nothing_else_is_drawn(
             await seat.sees("'line 150': 11 of 11")
 
     play(scene)
+
+
+def test_a_long_line_is_read_to_its_end_wherever_it_stands(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUB_LOG", "printf '日%.0s' $(seq 200); echo end; seq -f 'line %.0f' 1 3000")
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("line 3000")
+            log = seat.app.screen.query_one(Log)
+            await seat.press("tab", "home")
+            await seat.sees("日")
+            await seat.press(*["ctrl+pagedown"] * 10)
+            await seat.sees("日end")
+            assert log.virtual_size.width == 403
+
+    play(scene)

@@ -99,10 +99,13 @@ class Kept:
         """
         block, lines = self.lines[at : at + BLOCK], other.lines
         likely = len(lines) - (len(self.lines) - at)
-        places = _places(block, lines) or _places(block[:1], lines)
-        if not places:
-            return max(0, min(likely, len(lines) - 1))
-        return max(places, key=lambda place: (_same(block, lines, place), -abs(place - likely)))
+        if whole := _places(block, lines):
+            return min(whole, key=lambda place: abs(place - likely))
+        places = _places(block[:1], lines)
+        best = max(
+            places, default=likely, key=lambda place: (_same(block, lines, place), -abs(place - likely))
+        )
+        return max(0, min(best, len(lines) - 1))
 
 
 def _places(block: Sequence[str], lines: Sequence[str]) -> list[int]:
