@@ -129,14 +129,33 @@ def test_a_state_that_another_one_takes_the_place_of(
     assert posted.get(timeout=10).value == wanted
 
 
-def test_a_state_that_goes_away_is_told(reader: Reader, posted: Posted, path: str) -> None:
+def test_a_state_that_goes_away_answers_nothing_until_it_is_back(
+    reader: Reader, posted: Posted, path: str, tmp_path: Path
+) -> None:
+    """It is not taken for an empty one: what is asked meanwhile waits."""
     reader.ask("which", lambda state: state.uuid, print)
-    assert isinstance(posted.get(timeout=10), Answer)
-    os.unlink(path)
+    uuid = posted.get(timeout=10).value
+    os.rename(path, tmp_path / "aside.db")
+    assert isinstance(posted.get(timeout=10), Moved)
+    reader.ask("there", lambda state: state.exists, print)
     found = posted.get(timeout=10)
-    while isinstance(found, Moved):
-        found = posted.get(timeout=10)
-    assert isinstance(found, Trouble) and "there is no state at" in found.text
+    assert isinstance(found, Trouble) and f"the state at {path} has gone: put it back" in found.text
+    reader.ask("which", lambda state: state.uuid, print)
+    os.rename(tmp_path / "aside.db", path)
+    found = posted.get(timeout=10)
+    assert isinstance(found, Trouble) and found.text == ""
+    assert [posted.get(timeout=10).value for _ in range(2)] == [True, uuid]
+
+
+def test_a_state_that_never_was_there_is_an_empty_one(tmp_path: Path, posted: Posted) -> None:
+    made = Reader(str(tmp_path / "state.db"), posted.put)
+    made.start()
+    try:
+        assert "there is no state at" in posted.get(timeout=10).text
+        made.ask("there", lambda state: state.exists, print)
+        assert posted.get(timeout=10).value is False
+    finally:
+        made.stop()
 
 
 def test_who_leaves_waits_for_no_lock(path: str, posted: Posted) -> None:

@@ -244,6 +244,46 @@ def test_no_state_yet_and_then_one(tmp_path: Path, still: None) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("part", ["1", "2", "3", "4", "5"])
+def test_what_was_read_stays_when_the_state_goes(home: Path, still: None, part: str) -> None:
+    """Nothing is said to be empty, nor to be there no more, and nothing is done to what nobody can read."""
+
+    async def scene() -> None:
+        async with stubbed(home, (160, 30)) as seat:
+            await seat.press(part)
+            await seat.until(lambda: seat.main.pane.sheet.rows, "its rows")
+            rows = list(seat.main.pane.sheet.rows)
+            (home / "state.db").rename(home / "aside.db")
+            await seat.sees(f"the state at {home / 'state.db'} has gone: put it back, or leave with q")
+            await seat.press(*"12345", part, "r", "w")
+            assert seat.app.screen is seat.main and list(seat.main.pane.sheet.rows) == rows
+            (home / "aside.db").rename(home / "state.db")
+            await seat.sees_no("!! the state")
+            with sqlite3.connect(home / "state.db") as conn:
+                conn.execute("UPDATE pipelines SET message = 'no agent at all' WHERE workflow = 'docs'")
+            conn.close()
+            await seat.press("1")
+            await seat.sees("no agent at all")
+
+    play(scene)
+    assert called(home) == []
+
+
+def test_a_run_is_not_said_to_be_removed_when_the_state_goes(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home, (160, 30)) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("ruff 9s exit 3")
+            (home / "state.db").rename(home / "aside.db")
+            await seat.sees("has gone:", "put it back", "ruff 9s exit 3")
+            assert "removed as old" not in seat.text
+            (home / "aside.db").rename(home / "state.db")
+            await seat.sees_no("has gone")
+            assert "removed as old" not in seat.text and seat.app.screen.subject() is not None
+
+    play(scene)
+
+
 def test_a_file_that_is_no_state_is_told(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_text("nonsense" * 1000)
 

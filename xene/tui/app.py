@@ -148,6 +148,8 @@ class Status(Holding):
             if self._told.get(event.key) != event.text:
                 self.notify(event.text, severity="error", markup=False)
                 self._told[event.key] = event.text
+        elif event.text and isinstance(self.screen, Pending):
+            self.drop(self.screen)  # nobody knows when it could be answered
         self.trouble = event.text if not event.key else self.trouble
         for frame in self._frames():
             frame.refresh_trouble()

@@ -171,6 +171,8 @@ class Frame(Screen[None]):
 
     def _find_out(self, key: str, question: Callable[[Any], Any], then: Callable[[Any], None]) -> None:
         """Have the state asked for what has to be known first; what is typed meanwhile is for what `then` shows."""
+        if self._is_in_the_dark():
+            return
         pending = Pending(self._key(key))
 
         def take(found: Any) -> None:
@@ -183,6 +185,13 @@ class Frame(Screen[None]):
 
         self.status.hold(pending)
         self.ask(key, question, take)
+
+    def _is_in_the_dark(self) -> bool:
+        """Whether the state cannot be read; what is wrong with it is said, for nothing else can be known."""
+        trouble = self.status.trouble
+        if trouble:
+            self.said([(Span(clean(trouble), phases.ERROR),)])
+        return bool(trouble)
 
     def _begin_on(self, act: Act, found: Json) -> None:
         """The run is read of which something is to be answered."""
@@ -247,7 +256,7 @@ class Frame(Screen[None]):
 
     def action_why(self) -> None:
         target = self.why_of()
-        if target is not None:
+        if target is not None and not self._is_in_the_dark():
             answer = Answer(f"why {target}")
             self.status.push_screen(answer)
             self.run_worker(self._why(target, answer), exclusive=True, group="why")

@@ -1,7 +1,8 @@
 """The state, read on a thread of its own: questions go in, answers come back as messages. It never writes.
 
 Called by the app. A question that is asked again before it was answered replaces the earlier one, so that a flood
-of changes costs no more than the screen can show.
+of changes costs no more than the screen can show. A state that has gone answers nothing: it is not taken for an
+empty one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ REST = (
     4.0  # times as long as the last looks took, until the next: a large state costs no more than a small one
 )
 PATIENCE = 1.0  # seconds that somebody who leaves waits for the question that is being answered
+BACK = "put it back, or leave with q; below stands what was read before"
 AGAIN = 1.0  # seconds until a state that could not be opened is tried again
 
 Question = Callable[[State], Any]
@@ -38,6 +40,7 @@ class Reader:
         self._wake = threading.Condition()
         self._stopping = False
         self._told = ""
+        self._known = False  # a state was read: from then on nothing is said of one that is not there
         self._thread = threading.Thread(target=self._work, name="reader", daemon=True)
 
     def start(self) -> None:
@@ -61,16 +64,22 @@ class Reader:
             file = _file(self._path)
             try:
                 with db.open_for_reading(self._path) as state:
-                    self._tell(
-                        "" if state.exists else f"there is no state at {self._path} yet: xene apply makes it"
-                    )
-                    self._serve(state, file)
+                    self._use(state, file)
             except XeneError as error:
                 self._tell(_words(error))
                 self._rest(AGAIN)
             except Exception as error:  # noqa: BLE001 - a thread has no error boundary: the app ends with it
                 self._post(Broken(error))
                 return
+
+    def _use(self, state: State, file: object) -> None:
+        """Answer from it. Where the one that was read has gone, questions wait until it is back."""
+        if self._known and not state.exists:
+            self._tell(f"the state at {self._path} has gone: {BACK}")
+            return self._rest(LOOK)
+        self._known = state.exists
+        self._tell("" if state.exists else f"there is no state at {self._path} yet: xene apply makes it")
+        self._serve(state, file)
 
     def _serve(self, state: State, file: object) -> None:
         """Answer until asked to stop, or until the state should be opened anew."""

@@ -140,7 +140,7 @@ class Run(Frame):
         self._ticks += 1
         if self.status.at_work != self._at_work:
             self._rest()
-        elif self._ticks % AGAIN == 0:
+        elif self._ticks % AGAIN == 0 and not self.status.trouble:
             self._log.again()
 
     def _head(self) -> None:
