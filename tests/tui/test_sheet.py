@@ -69,3 +69,75 @@ def test_dots_until_rows_are_given() -> None:
             assert drawn(app)[1].strip() == "nothing"
 
     asyncio.run(scene())
+
+
+def under_cursor(app: Listed) -> int:
+    """The line of the screen that the row under the cursor is on."""
+    return app.sheet.cursor - round(app.sheet.scroll_offset.y) + 1
+
+
+def numbered(begin: int, end: int) -> list[tuple[int, str]]:
+    return [(number, f"row {number}") for number in range(begin, end)]
+
+
+@pytest.mark.parametrize("keys", [["end"], ["end", "up", "up"], ["pagedown"], ["home"]])
+def test_the_row_under_the_cursor_stays_in_sight_when_the_terminal_shrinks(keys: list[str]) -> None:
+    async def scene() -> None:
+        app = Listed()
+        async with app.run_test(size=(40, 40)) as pilot:
+            app.sheet.show(numbered(0, 100))
+            app.sheet.focus()
+            await pilot.pause()
+            await pilot.press(*keys)
+            await pilot.pause()
+            for height in (24, 10, 30, 5):
+                await pilot.resize_terminal(40, height)
+                await pilot.pause()
+                assert drawn(app)[under_cursor(app)].split()[:2] == ["row", str(app.sheet.current[0])]
+
+    asyncio.run(scene())
+
+
+def test_the_row_under_the_cursor_stays_in_sight_when_rows_come_above_it() -> None:
+    async def scene() -> None:
+        app = Listed()
+        async with app.run_test(size=(40, 10)) as pilot:
+            app.sheet.show(numbered(50, 90))
+            app.sheet.focus()
+            await pilot.pause()
+            await pilot.press("down", "down")
+            for first in (48, 40, 39, 0):
+                app.sheet.show(numbered(first, 90))
+                await pilot.pause()
+                assert app.sheet.current == (52, "row 52")
+                assert drawn(app)[under_cursor(app)].split()[:2] == ["row", "52"]
+                # What is new is seen as long as there is room for both; then the cursor stays on its line.
+                assert (under_cursor(app) == 9) == (first < 48) and (drawn(app)[1][:6] == "row 48") == (
+                    first == 48
+                )
+
+    asyncio.run(scene())
+
+
+def test_what_somebody_has_scrolled_to_stays() -> None:
+    """The cursor was out of sight: nothing jumps to it, but `end` does, also where it is there already."""
+
+    async def scene() -> None:
+        app = Listed()
+        async with app.run_test(size=(40, 10)) as pilot:
+            app.sheet.show(numbered(0, 90))
+            app.sheet.focus()
+            await pilot.pause()
+            await pilot.press("end")
+            app.sheet.scroll_to(y=20, animate=False, immediate=True)
+            await pilot.pause()
+            app.sheet.show(numbered(0, 95))
+            await pilot.resize_terminal(40, 8)
+            await pilot.pause()
+            assert drawn(app)[1].startswith("row 20")
+            app.sheet.show(numbered(0, 90))
+            await pilot.press("end")
+            await pilot.pause()
+            assert "row 89" in drawn(app)[-1]
+
+    asyncio.run(scene())

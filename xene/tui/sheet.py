@@ -102,11 +102,13 @@ class Sheet(ScrollView, can_focus=True):
 
     def show(self, rows: Sequence[Any]) -> None:
         """Show these; the cursor stays on the row that it stood on, if that is still there."""
-        before = self.current
+        before, was, seen = self.current, self.cursor, self._is_seen
         self.rows, self.known = rows, True
         at = self.cursor if before is None else self._find(self._key(before))
         self.cursor = max(0, min(at, len(rows) - 1))
         self._measure()
+        if seen:
+            self._keep_in_sight(self.cursor - was)
         if before is None or self.current is None or self._key(before) != self._key(self.current):
             self.post_message(self.Moved(self))
         self._redraw()
@@ -208,7 +210,27 @@ class Sheet(ScrollView, can_focus=True):
     # -- the size, and what is in sight
 
     def on_resize(self) -> None:
+        seen = self._is_seen
         self._measure()
+        if seen:
+            self._keep_in_sight()
+
+    @property
+    def _is_seen(self) -> bool:
+        """Whether the row under the cursor was in sight when this was drawn last."""
+        top, height = self._sight
+        return top <= self.cursor < top + height - self._head
+
+    def _keep_in_sight(self, by: int = 0) -> None:
+        """Scroll to the row under the cursor, which went `by` rows down: keys for acts mean it.
+
+        It stays on its line, but where the first row is in sight that stays so too, as long as there is room for
+        both: what is new comes there.
+        """
+        top, room = round(self.scroll_offset.y), max(1, self.size.height - self._head)
+        wanted = min(self.cursor, max(top + by if top else 0, self.cursor - room + 1))
+        if wanted != top:
+            self.scroll_to(y=wanted, animate=False, force=True, immediate=True)
 
     def _measure(self) -> None:
         self.virtual_size = Size(max(1, self.size.width), len(self.rows) + self._head)
@@ -244,10 +266,10 @@ class Sheet(ScrollView, can_focus=True):
 
     def _put_cursor(self, at: int) -> None:
         at = max(0, min(at, len(self.rows) - 1))
+        self.scroll_to_region(Region(0, at, 1, 1 + self._head), animate=False, force=True)
         if at == self.cursor:
             return
         self.cursor = at
-        self.scroll_to_region(Region(0, at, 1, 1 + self._head), animate=False, force=True)
         self._redraw()
         self.post_message(self.Moved(self))
 
