@@ -15,7 +15,7 @@ from textual.widgets import ContentSwitcher, Footer, Input
 from xene.model import phases
 from xene.model.ids import is_run_id
 from xene.plan import drawing
-from xene.plan.drawing.spans import BOLD, Span
+from xene.plan.drawing.spans import BOLD, Line, Span
 from xene.tui import questions
 from xene.tui.acts import Subject
 from xene.tui.band import Band, TabBar
@@ -26,9 +26,9 @@ from xene.tui.log import Log
 from xene.tui.page import Page
 from xene.tui.run_lines import Part, detail, head, outputs, part_line, tree
 from xene.tui.sheet import GAP, Column, Sheet
+from xene.tui.why import Why
 
 PARTS = ("Log", "Graph", "Timeline", "Outputs", "Why")
-WORDS = ("Outputs", "Why")  # those are wrapped
 GONE = "is no longer in the state: it was removed as old"
 AGAIN = 5  # seconds until the log of a run under way is read again, where nobody follows it
 REST = 0.15  # seconds that the cursor rests on a step before its log is opened
@@ -71,7 +71,6 @@ class Run(Frame):
         super().__init__(id="run")
         self.ident = ident
         self._timer: Timer | None = None
-        self._why_at = ""
         self._gone = False
         self._ahead: list[str] = []  # where to go from a run that is still read
         self._at_work = False  # whether anybody was when the log was opened
@@ -80,7 +79,9 @@ class Run(Frame):
         self._tabs = TabBar(PARTS, id="tabs")
         self._tree = Sheet(_columns, lambda part: part[:3], header=False, empty="...", id="parts")
         self._log = Log(id="log")
-        self._pages = {part: Page(wraps=part in WORDS, id=part.lower()) for part in PARTS[1:]}
+        self._why_page = Why(self._ask_why, id="why")
+        self._pages = {part: Page(wraps=part == "Outputs", id=part.lower()) for part in PARTS[1:-1]}
+        self._pages["Why"] = self._why_page
         self._box = Field(placeholder="search in the log; n and N go on", id="search", left=self._hide_search)
 
     def compose(self) -> ComposeResult:
@@ -100,6 +101,7 @@ class Run(Frame):
 
     def on_mount(self) -> None:
         self._tree.focus()
+        self._why_page.of(self.ident)
         self.look()
 
     # -- what is shown
@@ -122,6 +124,7 @@ class Run(Frame):
         self._go_on()
         if not self._is_read:
             return
+        self._why_page.stale = True
         self._tree.show(list(tree(found["run"])))
         self._head()
         self._draw()
@@ -137,6 +140,8 @@ class Run(Frame):
             self._say_of_log()
             if self._shown in ("Graph", "Timeline"):
                 self._draw()
+        if self._shown == "Why":
+            self._draw()
         self._ticks += 1
         if self.status.at_work != self._at_work:
             self._rest()
@@ -165,14 +170,11 @@ class Run(Frame):
             page.show(drawing.timeline(run, drawing.needs_of(body), time.time(), width))
         elif self._shown == "Outputs":
             page.show(outputs(self.found))
-        elif self._why_at != f"{run['id']} {run['phase']} {run['reason']}":
-            self._why_at = f"{run['id']} {run['phase']} {run['reason']}"
-            self.run_worker(self._answer(run["id"]), exclusive=True, group="answer")
+        elif self._is_read and not self.status.trouble:
+            self._why_page.go_on()
 
-    async def _answer(self, ident: str) -> None:
-        ran = await self.status.line.run(["why", f"run/{ident}"])
-        if ident == self.ident:  # else somebody has gone on to another one
-            self._pages["Why"].show(answer_lines(ran))
+    async def _ask_why(self, ident: str) -> Sequence[Line]:
+        return answer_lines(await self.status.line.run(["why", f"run/{ident}"]))
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
@@ -296,8 +298,8 @@ class Run(Frame):
             self._go_to(ident)
 
     def _go_to(self, ident: str) -> None:
-        self.ident, self._why_at = ident, ""
-        self._pages["Why"].show([])
+        self.ident = ident
+        self._why_page.of(ident)
         self.look()
 
     def came_of(self, ran: Ran) -> None:
