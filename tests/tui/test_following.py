@@ -214,3 +214,24 @@ def test_a_line_that_has_not_ended_is_shown(
             assert seat.text.count("behind") == 1 and "3 lines" in seat.text
 
     play(scene)
+
+
+@pytest.mark.parametrize("run", [shop.ASKING, shop.FAILED])
+def test_who_can_make_a_pass_is_seen_when_the_controller_comes_and_goes(
+    home: Path, still: None, run: str
+) -> None:
+    """Also below a run that has ended, and on the screen that lies under it."""
+
+    async def scene() -> None:
+        async with stubbed(home, (120, 30)) as seat:
+            seat.app.open_run(run)
+            await seat.sees(run, "p Pass")
+            with Lock(str(home / "state.db"), CONTROLLER) as lock:
+                assert lock.acquire()
+                await seat.sees_no("p Pass")
+            await seat.sees("p Pass")
+            await seat.press("escape")
+            await seat.until(lambda: seat.app.screen is seat.main, "the overview")
+            await seat.sees("p Pass")
+
+    play(scene)

@@ -140,6 +140,13 @@ class Status(Holding):
         for frame in self._frames()[-1:]:
             frame.look_again()
 
+    def take_at_work(self, at_work: bool) -> None:
+        """Somebody is at work now, or nobody is: other keys apply, on every screen."""
+        if at_work != self.at_work:
+            self.at_work = at_work
+            for frame in self._frames():
+                frame.moved()
+
     @on(Trouble)
     def _in_trouble(self, event: Trouble) -> None:
         if event.key:

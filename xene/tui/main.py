@@ -115,7 +115,7 @@ class Main(Frame):
 
     def _take(self, found: Mapping[str, Any]) -> None:
         self.found = found
-        self.status.at_work = found["controller"] is not None
+        self.status.take_at_work(found["controller"] is not None)
         for pane in self._panes:
             pane.give(found)
         self.refresh_head()

@@ -144,6 +144,7 @@ class Run(Frame):
             self._draw()
         self._ticks += 1
         if self.status.at_work != self._at_work:
+            self._why_page.stale = True
             self._rest()
         elif self._ticks % AGAIN == 0 and not self.status.trouble:
             self._log.again()

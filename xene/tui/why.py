@@ -17,7 +17,7 @@ Ask = Callable[[str], Awaitable[Sequence[Line]]]
 
 
 class Why(Page):
-    """`ask` says of a run, by its id, why it is as it is. `stale`: something may have changed since it was asked."""
+    """`ask` says of a run, by its id, why it is as it is. `stale`: something may have changed since then."""
 
     def __init__(self, ask: Ask, *, id: str | None = None) -> None:
         super().__init__(wraps=True, id=id)
