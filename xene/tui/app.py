@@ -17,7 +17,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import AppBlur, Key
+from textual.events import AppBlur
 from textual.markup import escape
 from textual.screen import Screen
 from textual.worker import WorkerFailed
@@ -27,23 +27,24 @@ from xene.model import phases
 from xene.plan.drawing.spans import DIM, Line, Span, harmless
 from xene.tui import keys, narrow_driver, prefs, served
 from xene.tui.commandline import CommandLine, Ran
-from xene.tui.field import Field
+from xene.tui.early import Expecting
 from xene.tui.frame import Frame
 from xene.tui.main import Main
 from xene.tui.messages import Answer, Broken, Moved, Trouble
 from xene.tui.outcomes import outcome, started, whole
-from xene.tui.pending import Holding, Pending
+from xene.tui.pending import Pending
 from xene.tui.prefs import DARK, LIGHT, Prefs
 from xene.tui.quick_driver import QuickDriver, for_browser
 from xene.tui.reader import Reader
 from xene.tui.run import Run
+from xene.tui.sheet import Sheet
 from xene.tui.trigger_slots import TriggerSlots
 
 TICK = 1.0  # seconds between two drawings of what only the clock changes
 DONE = 200  # acts that are remembered
 
 
-class Status(Holding):
+class Status(Expecting):
     """`read_only` says why nothing can be done here, "" where everything can.
 
     `keeps`: theme and views are written to the home.
@@ -115,10 +116,9 @@ class Status(Holding):
         if served.role():
             event.prevent_default()
 
-    def on_key(self, event: Key) -> None:
-        """Every key that nobody took comes by here, before it is looked up: `/abc` in one go is for the line."""
-        if not self.held_back(event) and isinstance(self.focused, Field):
-            self.focused.ahead(event)
+    def place(self) -> Sheet | None:
+        """Where something is wrong with the state nobody knows when rows will be there."""
+        return self.screen.pane.sheet if isinstance(self.screen, Main) and not self.trouble else None
 
     def _frames(self) -> list[Frame]:
         return [screen for screen in self.screen_stack if isinstance(screen, Frame)]
@@ -126,11 +126,12 @@ class Status(Holding):
     # -- what the reader says
 
     @on(Answer)
-    def _answered(self, event: Answer) -> None:
+    async def _answered(self, event: Answer) -> None:
         owner: Any = getattr(event.take, "__self__", None)
         self._told.pop(event.key, None)
         if self.is_running and getattr(owner, "is_attached", True):
             event.take(event.value)
+            await self.play_early()
 
     @on(Moved)
     def _moved(self) -> None:

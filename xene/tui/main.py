@@ -206,6 +206,8 @@ class Main(Frame):
         self._hide_filter()
 
     def _hide_filter(self) -> None:
+        if self._box.value.strip() != self._text:
+            self._apply_filter(self._box.value)  # the word that it has changed is still on its way
         self._box.remove_class("shown")
         self.set_focus(self.pane.sheet)
 
@@ -222,8 +224,8 @@ class Main(Frame):
         self.moved()
 
     @on(Input.Changed, "#filter")
-    def _typed(self, event: Input.Changed) -> None:
-        self._apply_filter(event.value)
+    def _typed(self) -> None:
+        self._apply_filter(self._box.value)  # not `event.value`: more may have been typed since
 
     def action_sort(self) -> None:
         pane = self._overview

@@ -14,6 +14,7 @@ from textual.events import Event, Key, Paste
 from textual.screen import ModalScreen, Screen
 
 PATIENCE = 3.0  # seconds after which what is typed is no more meant for something that nobody has seen yet
+TOO_LATE = "the state took long to answer: what was typed meanwhile is left out"
 
 
 class Pending(ModalScreen[None]):
@@ -68,9 +69,7 @@ class Holding(App[None]):
         if not pending.typed or self.screen is not pending.place or not self.screen.is_modal:
             return
         if time.monotonic() - pending.since > PATIENCE:
-            self.notify(
-                "the state took long to answer: what was typed meanwhile is left out", severity="warning"
-            )
+            self.notify(TOO_LATE, severity="warning")
             return
         for event in pending.typed:
             await super().on_event(event)
