@@ -14,6 +14,7 @@ from tests.tui import shop
 from tests.tui.conftest import Seat, called, play, stubbed
 from xene.tui import log as log_module
 from xene.tui import questions
+from xene.tui import run as run_module
 from xene.tui.log import Log
 from xene.tui.log_lines import colored
 from xene.tui.main import Main
@@ -377,5 +378,59 @@ def test_from_a_run_that_has_gone_meanwhile_one_can_go_on(home: Path, still: Non
             await seat.until(lambda: seat.app.screen._gone, "it is gone")
             await seat.press("right_square_bracket")
             await seat.sees(runs[1])
+
+    play(scene)
+
+
+def test_nothing_of_the_run_before_stands_below_another_one(
+    home: Path, still: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything said of a log of which nothing was read."""
+    monkeypatch.setenv("STUB_LOG", f'until [ -e {home}/said ]; do sleep 0.05; done; echo "what it said"')
+    (home / "said").touch()
+    go_on, find = threading.Event(), questions.run_if_there
+    go_on.set()
+
+    def later(state: Any, ident: str) -> Any:
+        go_on.wait(20.0)
+        return find(state, ident)
+
+    monkeypatch.setattr(questions, "run_if_there", later)
+
+    async def scene() -> None:
+        async with stubbed(home, (120, 30)) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("ruff 9s exit 3", "what it said", "1 line")
+            await seat.press("2")
+            await seat.sees("┌")
+            await seat.press("1", "down", "down", "down", "down")
+            await seat.sees("ruff 9s exit 3  1 line")
+            go_on.clear()
+            (home / "said").unlink()
+            await seat.press("right_square_bracket")
+            await seat.sees(f"{shop.ident(2)}  ...", "\n...")
+            for word in (shop.FAILED, "ruff", "what it said", " line", "Error"):
+                assert word not in seat.text
+            await seat.press("2")
+            await seat.sees("│...")
+            assert "┌" not in seat.text
+            await seat.press("1")
+            go_on.set()
+            await seat.sees("ruff 9s  reading")
+            await seat.pilot.pause(run_module.REST)
+            assert (
+                "0 lines" not in seat.text and seat.app.screen.here.step == "ruff"
+            )  # as it was in the other one
+            (home / "said").touch()
+            await seat.sees("ruff 9s  1 line")
+
+    play(scene)
+
+
+def test_a_log_of_which_nothing_comes_has_been_read(home: Path, still: None) -> None:
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            seat.app.open_run(shop.FAILED)
+            await seat.sees("0 lines")
 
     play(scene)

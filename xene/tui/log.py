@@ -46,6 +46,7 @@ class Log(LogView):
         """What is to be said of it: whether it is followed, how much of it is here, what went wrong."""
         words = [self._found()] if self._search else []
         words += [self._extent()] if self.matches() or not self._search else []
+        words = ["reading"] if self._reading else words
         words += ["follows"] if self.following and self._follows and self._process is not None else []
         words += ["more may have come: f"] if self._owed else []
         return ", ".join(words) + (f"; {self._ended}" if self._ended else "")
@@ -95,7 +96,15 @@ class Log(LogView):
                 self._leave()
             self._read_anew()
 
+    def leave(self) -> None:
+        """Nothing of it is shown any more: another one is wanted, which is not known yet."""
+        self.workers.cancel_group(self, "log")
+        self._line, self._words, self._reading = None, (), True
+        self._next, self._owed = None, False
+        self._show(Kept(TAIL))
+
     def _begin(self) -> None:
+        self._reading = True
         self._ended, self._at, self._seeks, self.following = "", -1, True, True
         self._tail, self._next = TAIL, None
         self._show(Kept(TAIL))
@@ -137,7 +146,7 @@ class Log(LogView):
         try:
             process = await self._line.start(["logs", *self._words, *how])
         except NotStarted as error:
-            self._ended, self._broken, self._next = str(error), True, None
+            self._ended, self._broken, self._next, self._reading = str(error), True, None, False
             self._come()
             return
         self._process, self._waits, self._ended, self._broken = process, follows, "", False
@@ -152,7 +161,7 @@ class Log(LogView):
             said = clean((await complaint).decode("utf-8", "replace"))
             code = await process.wait()
             self._ended = said or (f"xene logs ended with code {code}" if code else "")
-            self._broken = code != 0
+            self._broken, self._reading = code != 0, False
         finally:
             if process.returncode is None:
                 end(process)
@@ -185,6 +194,7 @@ class Log(LogView):
     def _add(self, kept: Kept, text: str) -> None:
         if kept is self._kept:
             self._shown.pop(len(kept.lines) - 1, None)  # it may go on
+        self._reading = False
         kept.add(text)
         self._come()
 

@@ -41,6 +41,7 @@ class LogView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.following = False
         self._kept = kept
+        self._reading = True  # nothing of it has come yet, nor its end
         self._timer: Timer | None = None
         self._search = ""
         self._at = -1  # the line of the match that was gone to last
@@ -128,7 +129,9 @@ class LogView(ScrollView, can_focus=True):
         across, down = self.scroll_offset
         at, width, base = y + down, self.size.width, self.rich_style
         if at >= len(self.lines):
-            return Strip.blank(width, base)
+            return Strip([Segment("..." if self._reading and at == 0 else "", base)]).adjust_cell_length(
+                width, base
+            )
         return self._strip(at, base).crop_extend(across, across + width, base)
 
     def _strip(self, at: int, base: Style) -> Strip:

@@ -15,7 +15,7 @@ from textual.widgets import ContentSwitcher, Footer, Input
 from xene.model import phases
 from xene.model.ids import is_run_id
 from xene.plan import drawing
-from xene.plan.drawing.spans import BOLD, Line, Span
+from xene.plan.drawing.spans import BOLD, DIM, Line, Span
 from xene.tui import questions
 from xene.tui.acts import Subject
 from xene.tui.band import Band, TabBar
@@ -30,6 +30,7 @@ from xene.tui.why import Why
 
 PARTS = ("Log", "Graph", "Timeline", "Outputs", "Why")
 GONE = "is no longer in the state: it was removed as old"
+DOTS: Sequence[Line] = [(Span("...", DIM),)]
 AGAIN = 5  # seconds until the log of a run under way is read again, where nobody follows it
 REST = 0.15  # seconds that the cursor rests on a step before its log is opened
 
@@ -75,6 +76,7 @@ class Run(Frame):
         self._ahead: list[str] = []  # where to go from a run that is still read
         self._at_work = False  # whether anybody was when the log was opened
         self._ticks = 0
+        self._high = 1  # lines of the head
         self._head_band, self._detail = Band(id="head"), Band(id="detail")
         self._tabs = TabBar(PARTS, id="tabs")
         self._tree = Sheet(_columns, lambda part: part[:3], header=False, empty="...", id="parts")
@@ -133,7 +135,7 @@ class Run(Frame):
 
     def tick(self) -> None:
         super().tick()
-        if self.found is None:
+        if self.found is None or not self._is_read:
             return
         if self.found["run"]["phase"] not in phases.ENDED:
             self._head()
@@ -151,7 +153,12 @@ class Run(Frame):
 
     def _head(self) -> None:
         gone = [(Span("!! ", phases.ERROR), Span(f"run {self.ident} {GONE}", BOLD))] if self._gone else []
-        known = [] if self.found is None else head(self.found["run"], time.time(), self.size.width)
+        known: list[Line] = []
+        if self._is_read and self.found is not None:
+            known = head(self.found["run"], time.time(), self.size.width)
+            self._high = len(known)
+        elif not self._gone:  # as high as the one before, so that nothing jumps
+            known = [(Span(f"{self.ident}  ...", DIM),), *[()] * (self._high - 1)]
         self._head_band.show([*gone, *known])
 
     @property
@@ -160,7 +167,7 @@ class Run(Frame):
 
     def _draw(self) -> None:
         """Draw the page that is shown."""
-        if self.found is None or self._shown == "Log":
+        if self.found is None or not self._is_read or self._shown == "Log":
             return
         run, body = self.found["run"], self.found["body"]
         page = self._pages[self._shown]
@@ -171,7 +178,7 @@ class Run(Frame):
             page.show(drawing.timeline(run, drawing.needs_of(body), time.time(), width))
         elif self._shown == "Outputs":
             page.show(outputs(self.found))
-        elif self._is_read and not self.status.trouble:
+        elif not self.status.trouble:
             self._why_page.go_on()
 
     async def _ask_why(self, ident: str) -> Sequence[Line]:
@@ -299,9 +306,20 @@ class Run(Frame):
             self._go_to(ident)
 
     def _go_to(self, ident: str) -> None:
-        self.ident = ident
-        self._why_page.of(ident)
+        self.ident, self._gone = ident, False
+        self._clear()
         self.look()
+
+    def _clear(self) -> None:
+        """Nothing of the run before stands below the name of another one."""
+        self._tree.forget()
+        self._log.leave()
+        for page in self._pages.values():
+            page.show(DOTS)
+        self._why_page.of(self.ident)
+        self._detail.show(DOTS)
+        self._head()
+        self.moved()
 
     def came_of(self, ran: Ran) -> None:
         """A run that was started anew is what is shown next."""

@@ -92,6 +92,7 @@ class Sheet(ScrollView, can_focus=True):
         self.rows: Sequence[Any] = ()
         self.known = False
         self.cursor = 0
+        self._before: Any = None  # what it stood on when the rows were forgotten
         self._laid: tuple[int, list[tuple[Column, int]]] = (-1, [])
         self._palette: styles.Palette = {}
         self._sight: tuple[int, int] = (0, 0)
@@ -102,8 +103,8 @@ class Sheet(ScrollView, can_focus=True):
 
     def show(self, rows: Sequence[Any]) -> None:
         """Show these; the cursor stays on the row that it stood on, if that is still there."""
-        before, was, seen = self.current, self.cursor, self._is_seen
-        self.rows, self.known = rows, True
+        before, was, seen = self._before if self.current is None else self.current, self.cursor, self._is_seen
+        self.rows, self.known, self._before = rows, True, None
         at = self.cursor if before is None else self._find(self._key(before))
         self.cursor = max(0, min(at, len(rows) - 1))
         self._measure()
@@ -111,6 +112,13 @@ class Sheet(ScrollView, can_focus=True):
             self._keep_in_sight(self.cursor - was)
         if before is None or self.current is None or self._key(before) != self._key(self.current):
             self.post_message(self.Moved(self))
+        self._redraw()
+
+    def forget(self) -> None:
+        """Others will come; until then there are dots. The cursor goes to the row of its key, if there is one."""
+        self._before = self._before if self.current is None else self.current
+        self.rows, self.known = (), False
+        self._measure()
         self._redraw()
 
     def _find(self, key: object) -> int:
