@@ -12,7 +12,8 @@ from xene.model import phases
 from xene.plan.drawing.spans import DIM, Line, Span
 
 BEFORE, AFTER = 7, 3  # days that are reckoned, beside today
-CELL = 6  # columns of a day
+CELL, WIDE = 6, 10  # columns of a day, at the least and at the most
+_ROOM = 58  # columns that trigger and schedule have before days get more than the least
 
 # The worst comes first: a day is marked by the worst that happened in it.
 _MARKS = (
@@ -22,7 +23,6 @@ _MARKS = (
     ("fired", "✓", phases.SUCCESS),
     ("skipped", "·", DIM),
 )
-_BAD = 3  # of those, which must be seen whatever else does not fit
 LEGEND = "✓ fired  · skipped  ! missed or expired  ? unknown  ○ due"
 
 
@@ -41,37 +41,43 @@ def fitting(width: int) -> tuple[int, int]:
     return max(1, min(BEFORE, room - after)), after
 
 
+def size(width: int) -> int:
+    """How many columns a day has, where all have so many."""
+    return max(CELL, min(WIDE, (width - _ROOM) // (sum(fitting(width)) + 1) - 2))
+
+
 def title(start: float, today: bool) -> str:
     """The day's name: `Mo 23`, or `today`."""
     return "today" if today else time.strftime("%a %d", time.localtime(start))[:CELL]
 
 
-def cell(day: Mapping[str, Any]) -> Line:
-    """What happened on a day, worst first, and what is still due: `!2 ✓21`, `✓24`, `○3`."""
+def cell(day: Mapping[str, Any], room: int = CELL) -> Line:
+    """What happened on a day, worst first, and behind it what is still due: `!2✓21`, `✓24`, `○3`.
+
+    Of what does not fit into `room` columns the bad is told before the good, and both before what is due; that
+    something is due is told without a count before it is left out.
+    """
     outcomes = day["outcomes"]
-    bad, good = (
-        [
-            Span(f"{mark}{_count(outcomes[outcome])}", style)
-            for outcome, mark, style in marks
-            if outcomes.get(outcome)
-        ]
-        for marks in (_MARKS[:_BAD], _MARKS[_BAD:])
-    )
-    due = [Span(f"○{_count(day['due'])}", phases.QUEUED)] if day["due"] else []
-    kept = _fitting([*bad, *due, *good])
-    return tuple(span for span in (*bad, *good, *due) if span in kept) or (Span("-", DIM),)
+    spans = [
+        Span(f"{mark}{_count(outcomes[outcome])}", style)
+        for outcome, mark, style in _MARKS
+        if outcomes.get(outcome)
+    ]
+    kept, left = _fitting(spans, room)
+    due = (f"○{_count(day['due'])}", "○") if day["due"] else ()
+    shown = next((text for text in due if len(text) <= left), "")
+    return (*kept, *([Span(shown, phases.QUEUED)] if shown else [])) or (Span("-", DIM),)
 
 
-def _fitting(spans: Sequence[Span]) -> list[Span]:
-    """As many as fit, the first ones before all."""
+def _fitting(spans: Sequence[Span], left: int) -> tuple[list[Span], int]:
+    """As many as fit, the first ones before all, and how much room is left."""
     kept: list[Span] = []
-    left = CELL
     for span in spans:
         if len(span.text) <= left:
             kept.append(span)
             left -= len(span.text)
-    return kept
+    return kept, left
 
 
 def _count(count: int) -> str:
-    return str(count) if count < 99 else "99+" if count < 1000 else f"{count // 1000}k"
+    return str(count) if count <= 99 else "99+" if count < 1000 else f"{count // 1000}k"

@@ -14,7 +14,7 @@ from xene.store import overrides
 from xene.store.rows import Json, instant
 from xene.store.schedules import Schedules
 
-MANY = 99  # slots of a day that are counted; a trigger that is due each minute has more
+MANY = 100  # slots of a day that are counted, told as `99+`; a trigger that is due each minute has more
 
 _TRIGGERS = "SELECT workflow, pipeline, name, cron FROM triggers WHERE cron IS NOT NULL"
 _DAY = (

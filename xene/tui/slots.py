@@ -60,9 +60,10 @@ class Slots(Pane):
     def _columns(self, width: int) -> Sequence[Column]:
         before, after = calendar_days.fitting(width)
         today = calendar_days.BEFORE
+        size = calendar_days.size(width)
         shown = range(today - before, today + after + 1)
         days = [
-            Column(calendar_days.title(self._starts[at], at == today), calendar_days.CELL, self._cell(at))
+            Column(calendar_days.title(self._starts[at], at == today), size, self._cell(at, size))
             for at in shown
             if at < len(self._starts) - 1
         ]
@@ -72,10 +73,10 @@ class Slots(Pane):
             *days,
         )
 
-    def _cell(self, at: int) -> Any:
+    def _cell(self, at: int, size: int) -> Any:
         def cell(row: Json, _: float) -> Line:
             found = self._days.get(calendar.key(row))
-            return calendar_days.cell(found[at]) if found else ()
+            return calendar_days.cell(found[at], size) if found else ()
 
         return cell
 
