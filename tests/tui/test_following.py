@@ -175,7 +175,7 @@ def test_a_log_that_was_followed_from_its_first_line_has_no_earlier_ones(
     talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_module, "QUIET", 0.1)
-    go_on = 'until [ -e "$XENE_HOME/go-on" ]; do sleep 0.05; done'
+    go_on = 'until [ -e "$XENE_HOME/go-on" ]; do sleep 0.05 > /dev/null 2>&1; done'
     monkeypatch.setenv("STUB_LOG", f"seq -f 'line %.0f' 1 900; {go_on}; seq -f 'line %.0f' 901 3000; {go_on}")
 
     async def scene() -> None:
@@ -196,7 +196,7 @@ def test_a_log_that_was_followed_from_its_first_line_has_no_earlier_ones(
 def test_a_line_that_has_not_ended_is_shown(
     talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits = 'until [ -e "$XENE_HOME/{}" ]; do sleep 0.05; done'
+    waits = 'until [ -e "$XENE_HOME/{}" ]; do sleep 0.05 > /dev/null 2>&1; done'
     words = (r"printf 'begun\n 10%%\r'", r"printf '\r\033[K 20%%'", r"printf '\rdone\nbehind'")
     said = "; ".join(f"{each}; {waits.format(at)}" for at, each in enumerate(words))
     monkeypatch.setenv("STUB_LOG", said)

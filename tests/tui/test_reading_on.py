@@ -118,7 +118,7 @@ def test_lines_that_are_let_go_move_no_reader(
     talking: Path, controller: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_module, "KEPT", 2950)
-    go_on = 'until [ -e "$XENE_HOME/go-on" ]; do sleep 0.05; done'
+    go_on = 'until [ -e "$XENE_HOME/go-on" ]; do sleep 0.05 > /dev/null 2>&1; done'
     monkeypatch.setenv(
         "STUB_LOG", f"seq -f 'line %.0f' 1 3000; {go_on}; seq -f 'later %.0f' 1 500; echo over"
     )
