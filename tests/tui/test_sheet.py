@@ -141,3 +141,25 @@ def test_what_somebody_has_scrolled_to_stays() -> None:
             assert "row 89" in drawn(app)[-1]
 
     asyncio.run(scene())
+
+
+def test_who_has_moved_nothing_sees_what_is_new() -> None:
+    """A list that is left open: the cursor goes down with its row, and up again before that is out of sight."""
+
+    async def scene() -> None:
+        app = Listed()
+        async with app.run_test(size=(40, 10)) as pilot:
+            app.sheet.show(numbered(50, 90))
+            await pilot.pause()
+            for first, under in ((48, 50), (42, 50), (20, 20), (0, 0)):
+                app.sheet.show(numbered(first, 90))
+                await pilot.pause()
+                assert app.sheet.current == (under, f"row {under}")
+                assert drawn(app)[1].split()[:2] == ["row", str(first)]
+            app.sheet.focus()
+            await pilot.press("down", "home")  # at the top again, as if nothing had been moved
+            app.sheet.show(numbered(-20, 90))
+            await pilot.pause()
+            assert app.sheet.current == (-20, "row -20")
+
+    asyncio.run(scene())

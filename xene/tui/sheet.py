@@ -92,6 +92,7 @@ class Sheet(ScrollView, can_focus=True):
         self.rows: Sequence[Any] = ()
         self.known = False
         self.cursor = 0
+        self._rests = True  # nobody has moved the cursor from the first row
         self._before: Any = None  # what it stood on when the rows were forgotten
         self._laid: tuple[int, list[tuple[Column, int]]] = (-1, [])
         self._palette: styles.Palette = {}
@@ -102,11 +103,17 @@ class Sheet(ScrollView, can_focus=True):
     # -- what it shows
 
     def show(self, rows: Sequence[Any]) -> None:
-        """Show these; the cursor stays on the row that it stood on, if that is still there."""
+        """Show these; the cursor stays on the row that it stood on, if that is still there.
+
+        One that was left on the first row, by somebody who looks on, goes to the first row again before what is new
+        would push it out of sight.
+        """
         before, was, seen = self._before if self.current is None else self.current, self.cursor, self._is_seen
         self.rows, self.known, self._before = rows, True, None
         at = self.cursor if before is None else self._find(self._key(before))
         self.cursor = max(0, min(at, len(rows) - 1))
+        if self._rests and not round(self.scroll_offset.y) and self.cursor >= self.size.height - self._head:
+            self.cursor = 0
         self._measure()
         if seen:
             self._keep_in_sight(self.cursor - was)
@@ -274,6 +281,7 @@ class Sheet(ScrollView, can_focus=True):
 
     def _put_cursor(self, at: int) -> None:
         at = max(0, min(at, len(self.rows) - 1))
+        self._rests = at == 0
         self.scroll_to_region(Region(0, at, 1, 1 + self._head), animate=False, force=True)
         if at == self.cursor:
             return
