@@ -31,11 +31,8 @@ class Early:
 
     def keeps(self, key: Key, place: object) -> bool:
         """Whether this one has to wait too. `place`: whose rows are not known yet, None where they are."""
-        if place is None or place is not self._place:
-            self._place, self._keys = (
-                place,
-                [],
-            )  # somebody has gone elsewhere: nothing is done there by old keys
+        if place is None or place is not self._place:  # somewhere else nothing is done by old keys
+            self._place, self._keys = place, []
         if place is None or key.key in LEAVING or not (self._keys or key.key not in FREE):
             return False
         self._keys.append(Key(key.key, key.character))
