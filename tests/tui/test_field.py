@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -80,5 +82,30 @@ def test_in_a_filter(home: Path, still: None, first: str) -> None:
                 seat.app.post_message(events.Key("slash", char))
             burst(seat, "shox⌫p")
             await seat.until(lambda: seat.main.query("Field").first().value == "shop", "what is filtered by")
+
+    play(scene)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whenever_a_tab_is_heard_what_comes_behind_it_keeps_its_order(
+    home: Path, still: None, seed: int
+) -> None:
+    """Any number of turns of the loop lies between two keys: some go to one line, others to the next."""
+    chance = random.Random(seed)
+
+    async def scene() -> None:
+        async with stubbed(home) as seat:
+            await seat.go_to("shop/build")
+            await seat.press("r")
+            await seat.sees("$ xene run shop/build")
+            for _ in range(4):
+                for char in "⇤⇥⇥⇥⌃123456789⇥":
+                    burst(seat, char)
+                    for _ in range(chance.choice((0, 0, 0, 1, 2, 3, 5))):
+                        await asyncio.sleep(0)
+                await seat.sees("-p count=123456789")
+                await seat.press("shift+tab", "ctrl+u")
+                await seat.sees_no("-p count")
+                await seat.press("shift+tab", "shift+tab", "shift+tab")
 
     play(scene)

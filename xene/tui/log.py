@@ -112,7 +112,8 @@ class Log(LogView):
 
     def _start(self) -> None:
         self._owed = False
-        self.run_worker(self._read(), exclusive=True, group="log")
+        # No coroutine: one that is left before it has begun would never be awaited.
+        self.run_worker(self._read, exclusive=True, group="log")  # type: ignore[arg-type]
 
     def _leave(self) -> None:
         """Who reads it would do a controller's work now."""

@@ -6,13 +6,20 @@ over a slow line key and words come in one piece. Used by frames; the app is a `
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 from textual.app import App
 from textual.events import Event, Key, Paste
 from textual.screen import ModalScreen, Screen
 
+from xene.tui.field import Field, Pick
+
+HEARD = (
+    1.0  # seconds after which what was typed counts as heard: a part that is on its way out may never say so
+)
 PATIENCE = 3.0  # seconds after which what is typed is no more meant for something that nobody has seen yet
 TOO_LATE = "the state took long to answer: what was typed meanwhile is left out"
 
@@ -72,12 +79,23 @@ class Holding(App[None]):
             self.notify(TOO_LATE, severity="warning")
             return
         for event in pending.typed:
-            await super().on_event(event)
+            await self._deliver(event)
 
     async def on_event(self, event: Event) -> None:
-        typed = isinstance(event, (Key, Paste)) and not event.is_forwarded
-        if not (typed and self._takes(event)):
+        if not isinstance(event, (Key, Paste)) or event.is_forwarded:
             await super().on_event(event)
+        elif not self._takes(event):
+            await self._deliver(event)
+
+    async def _deliver(self, event: Event) -> None:
+        """What a part of a form gets is heard there before the next goes anywhere: it may move the focus."""
+        target = self.focused
+        await super().on_event(event)
+        if isinstance(target, (Field, Pick)):
+            heard = asyncio.Event()
+            if target.call_later(heard.set):  # behind it in the queue of that part
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(heard.wait(), HEARD)
 
     def held_back(self, event: Key) -> bool:
         """Whether a key that nobody took is kept for the form too."""
