@@ -43,7 +43,12 @@ spec:
       gracePeriod: 1s
       placement: {onLost: replace, lostAfter: 12s}
       tasks:
-        one: {steps: [{name: s, run: 'while :; do date +%%s.%%N > %(root)s/beat-$XENE_AGENT; sleep 0.05; done'}]}
+        one:
+          steps:
+            - name: s
+              run: |
+                beat=%(root)s/beat-$XENE_AGENT  # never half written: it may be ended at any time
+                while :; do date +%%s.%%N > $beat.new; mv $beat.new $beat; sleep 0.05; done
 """
 NEAR = """\
 apiVersion: xene/v1
