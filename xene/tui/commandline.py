@@ -11,7 +11,6 @@ import errno
 import os
 import signal
 import sys
-import tempfile
 from typing import IO, NamedTuple, Sequence, Union
 
 from xene.tui import shell_words
@@ -112,6 +111,8 @@ def _kept() -> IO[bytes]:
     """What keeps what a command says: a pipe would break when the screen is killed, and the command with it."""
     if hasattr(os, "memfd_create"):
         return open(os.memfd_create("xene"), "w+b")
+    import tempfile  # where there is nothing like it
+
     return tempfile.TemporaryFile()
 
 
